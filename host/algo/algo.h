@@ -1,0 +1,84 @@
+/*
+ * Algorithms: the ways to compute a layer. registry.c is the one table of them and the only place to edit when one is added;
+ * each has a host file here and a kernel file in cl/ of the same family. The name, <op>_<dtype>_<layout>_<strategy>, is the
+ * kernel's, the plan's and the test's.
+ */
+#ifndef CLVGG_ALGO_ALGO_H
+#define CLVGG_ALGO_ALGO_H
+
+#include "device/device.h"
+#include "network/layer.h"
+
+#define ALGO_MAX_PARAMS 8
+#define ALGO_WHY_BYTES 200
+
+/* How activations lie in memory; the plan converts where two neighbours differ. */
+typedef enum algo_layout { ALGO_NCHW } algo_layout;
+
+/* The work: one layer on up to batch images at a time. */
+typedef struct algo_problem {
+  layer_shape shape;
+  size_t batch;
+} algo_problem;
+
+/* A kernel macro that may be set: its name in the .cl file, and the values that it may take. */
+typedef struct algo_param {
+  const char *name;
+  const char *meaning;
+  int legal[12]; /* ends at the first 0 */
+} algo_param;
+
+typedef struct algo algo;
+
+/* An algorithm bound to a device and a layer: kernels built, weights packed and uploaded. One thread at a time. */
+typedef struct algo_instance {
+  const algo *algo;
+  clvgg_device *dev;
+  algo_problem problem;
+  int param[ALGO_MAX_PARAMS];
+  void *state; /* the algorithm's own */
+} algo_instance;
+
+struct algo {
+  const char *name;
+  layer_op op;
+  algo_layout in, out;
+  const algo_param *params; /* ends at a NULL name; may be NULL */
+
+  /* The values that rules pick from the device's capabilities and the shape. */
+  void (*choose)(const clvgg_device_info *dev, const algo_problem *p, int *param);
+  /* False, with the reason in why (ALGO_WHY_BYTES), when it cannot run these parameters on this device and shape. */
+  bool (*supports)(const clvgg_device_info *dev, const algo_problem *p, const int *param, char *why);
+  /* Loop iterations that one work-item runs, all its loops added up (outer ones too): some drivers cap them. */
+  uint64_t (*iterations)(const algo_problem *p, const int *param);
+  /* Scratch memory that enqueue needs, shared between the layers. NULL: none. */
+  size_t (*workspace_bytes)(const clvgg_device_info *dev, const algo_problem *p, const int *param);
+
+  /* Builds kernels and uploads weights of l (not kept) into inst->state. On failure release is called. */
+  clvgg_status (*prepare)(algo_instance *inst, const layer *l);
+  /* batch <= problem.batch images, from in to out (elements start at 0). workspace may be NULL when it needs none. */
+  clvgg_status (*enqueue)(algo_instance *inst, size_t batch, const device_buffer *in, const device_buffer *out,
+                          const device_buffer *workspace);
+  void (*release)(algo_instance *inst); /* takes a NULL state */
+};
+
+/* ---- the registry */
+size_t algo_count(void);
+const algo *algo_get(size_t i);
+const algo *algo_find(const char *name); /* NULL when unknown */
+
+/* supports, and what holds for all: ops agree, sizes fit kernel integers, the iteration cap, workspace within one allocation. */
+bool algo_supports(const algo *a, const clvgg_device_info *dev, const algo_problem *p, const int *param, char *why);
+size_t algo_workspace_bytes(const algo *a, const clvgg_device_info *dev, const algo_problem *p, const int *param);
+/* "TILE_X=8 TILE_OC=4", or "". Returns out. */
+char *algo_params_text(const algo *a, const int *param, char *out, size_t bytes);
+
+clvgg_status algo_open(const algo *a, clvgg_device *dev, const algo_problem *p, const int *param, const layer *l,
+                       algo_instance *out);
+void algo_close(algo_instance *inst); /* takes a zeroed one */
+static inline clvgg_status algo_enqueue(algo_instance *inst, size_t batch, const device_buffer *in,
+                                        const device_buffer *out, const device_buffer *workspace) {
+  return inst->algo->enqueue(inst, batch, in, out, workspace);
+}
+
+#endif

@@ -1,0 +1,13 @@
+/* Conversion of stored floating point formats to f32: IEEE 754 binary16, bfloat16. Inputs may be unaligned, little endian. */
+#ifndef CLVGG_BASE_HALF_H
+#define CLVGG_BASE_HALF_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+float half_to_float(uint16_t half);
+uint16_t float_to_half(float value); /* round to nearest even; overflow becomes infinity */
+void half_to_float_array(const void *half, float *out, size_t n);
+void bfloat16_to_float_array(const void *bfloat16, float *out, size_t n);
+
+#endif

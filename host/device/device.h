@@ -1,0 +1,110 @@
+/*
+ * Everything that the rest of the library asks of OpenCL. Only the files of this folder call cl* functions.
+ *   select.c    discovery, capabilities, selectors          program.c  compiling kernels
+ *   device.c    context, queue, opening, wrapping           buffer.c   memory
+ *   launch.c    kernels and their arguments, timing         clblast.c  CLBlast's GEMM
+ */
+#ifndef CLVGG_DEVICE_DEVICE_H
+#define CLVGG_DEVICE_DEVICE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/status.h"
+
+/* ---- the device. Reference counted: an engine keeps it alive. */
+const clvgg_device_info *device_info(const clvgg_device *dev);
+clvgg_device *device_retain(clvgg_device *dev);
+
+/* ---- memory. Sizes are checked against the device's largest allocation and its memory before the driver is asked;
+ * too large is CLVGG_ERROR_TOO_LARGE with both numbers in the text. */
+typedef struct device_buffer {
+  struct _cl_mem *mem;
+  size_t bytes;
+} device_buffer;
+
+clvgg_status device_buffer_create(clvgg_device *dev, size_t bytes, device_buffer *out);
+void device_buffer_release(clvgg_device *dev, device_buffer *buffer); /* takes an empty one too */
+/* Blocking copies; offset and bytes must lie inside the buffer. */
+clvgg_status device_write(clvgg_device *dev, const device_buffer *to, size_t offset, const void *from, size_t bytes);
+clvgg_status device_read(clvgg_device *dev, const device_buffer *from, size_t offset, void *to, size_t bytes);
+/* Enqueued, device to device. */
+clvgg_status device_copy(clvgg_device *dev, struct _cl_mem *from, size_t from_offset, struct _cl_mem *to,
+                         size_t to_offset, size_t bytes);
+/* Enqueued; repeats the 4-byte pattern over [offset, offset + bytes). */
+clvgg_status device_fill(clvgg_device *dev, const device_buffer *buffer, uint32_t pattern, size_t offset, size_t bytes);
+/* Bytes that live buffers of this device hold now. */
+uint64_t device_bytes_in_use(const clvgg_device *dev);
+
+/* A caller's own buffer, checked: it is a buffer of the device's context and has at least bytes bytes. */
+clvgg_status device_check_foreign(clvgg_device *dev, struct _cl_mem *mem, size_t bytes, const char *what);
+
+/* ---- kernels. A source is a file of cl/ by name ("conv_direct.cl"), embedded, or from $CLVGG_KERNEL_DIR when that is set.
+ * Programs are built once per (source, options) and device and kept; kernels belong to the caller. Thread-safe.
+ * Every build gets -cl-std=CL1.2 and nothing that loosens arithmetic. */
+typedef struct device_kernel {
+  struct _cl_kernel *kernel;
+  char name[64];
+  size_t max_work_group; /* CL_KERNEL_WORK_GROUP_SIZE on this device */
+} device_kernel;
+
+clvgg_status device_kernel_create(clvgg_device *dev, const char *source, const char *name, const char *options,
+                                  device_kernel *out);
+void device_kernel_release(device_kernel *kernel);
+
+/* ---- launches */
+typedef struct device_arg {
+  enum { DEVICE_ARG_BUFFER, DEVICE_ARG_INT, DEVICE_ARG_FLOAT, DEVICE_ARG_LOCAL } type;
+  union {
+    struct _cl_mem *mem;
+    int32_t i;
+    float f;
+    size_t local_bytes;
+  } value;
+} device_arg;
+
+static inline device_arg arg_buffer(struct _cl_mem *mem) {
+  return (device_arg){.type = DEVICE_ARG_BUFFER, .value.mem = mem};
+}
+/* Values above INT32_MAX are the caller's error: supports() has bounded them. */
+static inline device_arg arg_int(size_t i) { return (device_arg){.type = DEVICE_ARG_INT, .value.i = (int32_t)i}; }
+static inline device_arg arg_float(float f) { return (device_arg){.type = DEVICE_ARG_FLOAT, .value.f = f}; }
+static inline device_arg arg_local(size_t bytes) {
+  return (device_arg){.type = DEVICE_ARG_LOCAL, .value.local_bytes = bytes};
+}
+
+/* Enqueues a kernel with count arguments over a grid of global work-items in groups of local (each dimension of global is
+ * rounded up to a multiple of local: kernels check their ids). local[0] == 0 leaves the group size to the driver. */
+clvgg_status device_launch(clvgg_device *dev, const device_kernel *kernel, const device_arg *args, size_t count,
+                           const size_t global[3], const size_t local[3]);
+
+/* Waits until everything enqueued is done, and reports what failed meanwhile. */
+clvgg_status device_finish(clvgg_device *dev);
+/* Orders what follows after the events; a marker event of all that is enqueued, which the caller releases. */
+clvgg_status device_wait_for(clvgg_device *dev, uint32_t count, struct _cl_event *const *events);
+clvgg_status device_signal(clvgg_device *dev, struct _cl_event **done);
+
+/* ---- time. Marks are points of the queue; the time between two is from the device's own event clock where the driver's is
+ * valid (queue made with profiling, increasing stamps), else from the host's clock with a finish at each mark. */
+typedef struct device_timer device_timer;
+clvgg_status device_timer_open(clvgg_device *dev, size_t max_marks, device_timer **out);
+void device_timer_close(device_timer **timer);
+void device_timer_reset(device_timer *timer);
+clvgg_status device_timer_mark(device_timer *timer);
+/* Waits; ms[i] = time from mark i to mark i + 1, for marks - 1 intervals. */
+clvgg_status device_timer_read(device_timer *timer, double *ms);
+/* The host's monotonic clock in milliseconds. */
+double device_host_ms(void);
+
+/* ---- CLBlast: C (m, n) = A (m, k) * B (k, n) [+ C when accumulate], f32, row-major; offsets and leading dimensions in elements.
+ * A transposed operand is stored (k, m) or (n, k). CLVGG_ERROR_UNSUPPORTED when the library was built without CLBlast. */
+typedef struct device_matrix {
+  struct _cl_mem *mem;
+  size_t offset, ld;
+  bool transposed;
+} device_matrix;
+bool device_has_clblast(void);
+clvgg_status device_gemm(clvgg_device *dev, size_t m, size_t n, size_t k, device_matrix a, device_matrix b,
+                         bool accumulate, device_matrix c);
+
+#endif

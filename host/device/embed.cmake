@@ -1,0 +1,15 @@
+# Writes OUT, a C file with the text of every kernel file of FILES: cmake -DFILES=... -DOUT=... -P embed.cmake
+# Bytes, not string literals: C compilers limit a literal's length.
+set(text "/* Made by embed.cmake from cl/. */\n#include \"device/kernels.h\"\n")
+set(rows "")
+foreach(file ${FILES})
+  get_filename_component(name ${file} NAME)
+  string(MAKE_C_IDENTIFIER ${name} id)
+  file(READ ${file} hex HEX)
+  string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${hex}")
+  string(REGEX REPLACE "((0x..,)(0x..,)(0x..,)(0x..,)(0x..,)(0x..,)(0x..,)(0x..,)(0x..,)(0x..,)(0x..,)(0x..,)(0x..,)(0x..,)(0x..,)(0x..,))" "\\1\n" bytes "${bytes}")
+  string(APPEND text "static const char ${id}[] = {\n${bytes}0};\n")
+  string(APPEND rows "  {\"${name}\", ${id}, sizeof ${id} - 1},\n")
+endforeach()
+string(APPEND text "const kernel_source kernel_sources[] = {\n${rows}  {0, 0, 0}};\n")
+file(WRITE ${OUT} "${text}")

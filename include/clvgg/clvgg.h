@@ -1,0 +1,316 @@
+/*
+ * clvgg.h - the public interface of libclvgg: the VGG image classifiers on any OpenCL device.
+ *
+ * A program opens a device, a model and an engine that binds the two, and runs images through it:
+ *
+ *     clvgg_device *device = NULL;  clvgg_model *model = NULL;  clvgg_engine *engine = NULL;
+ *     if (clvgg_device_open(NULL, &device) || clvgg_model_open(NULL, NULL, &model) ||
+ *         clvgg_engine_open(device, model, NULL, &engine))
+ *       fprintf(stderr, "%s\n", clvgg_last_error());
+ *
+ * Rules that hold for every call
+ *  - Every fallible call returns a clvgg_status; CLVGG_OK is 0. The sentence that says what was wrong (file, tensor or
+ *    device, value found, value expected) is clvgg_last_error(), kept per thread until its next failing call.
+ *  - The library never prints, exits or asserts on what comes from a file, a driver or a caller.
+ *  - open(..., &out) writes *out only on success (else it sets it to NULL); close(&object) releases it and sets the
+ *    pointer to NULL, and does nothing when it is NULL already.
+ *  - Structures that begin with struct_size are set up with their _init function, then changed field by field.
+ *    A program built against an older header keeps working: fields that it does not know keep their defaults.
+ *  - Threads: a model is immutable and may be shared. A device may be shared. One engine is used by one thread at a time.
+ *  - Strings are UTF-8; returned pointers belong to the library unless the text says otherwise.
+ */
+#ifndef CLVGG_CLVGG_H
+#define CLVGG_CLVGG_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* The version is written here and nowhere else; the build reads it. */
+#define CLVGG_VERSION_MAJOR 0
+#define CLVGG_VERSION_MINOR 1
+#define CLVGG_VERSION_PATCH 0
+
+#if defined(_WIN32)
+#define CLVGG_API
+#else
+#define CLVGG_API __attribute__((visibility("default")))
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* OpenCL's own handle types, named by their struct tags so that this header needs no OpenCL header:
+ * cl_context is struct _cl_context *, and so on. */
+struct _cl_context;
+struct _cl_command_queue;
+struct _cl_mem;
+struct _cl_event;
+
+typedef struct clvgg_device clvgg_device;
+typedef struct clvgg_model clvgg_model;
+typedef struct clvgg_engine clvgg_engine;
+
+typedef enum clvgg_status {
+  CLVGG_OK = 0,
+  CLVGG_ERROR_ARGUMENT = 1,    /* a call's argument is outside what its text allows */
+  CLVGG_ERROR_MEMORY = 2,      /* the host has no memory left for it */
+  CLVGG_ERROR_IO = 3,          /* a file cannot be opened, read or written */
+  CLVGG_ERROR_FORMAT = 4,      /* a file is damaged or not of a known format */
+  CLVGG_ERROR_MODEL = 5,       /* a checkpoint's tensors do not make a VGG */
+  CLVGG_ERROR_DEVICE = 6,      /* no such device, or the driver reported an error */
+  CLVGG_ERROR_BUILD = 7,       /* the device's compiler refused a kernel */
+  CLVGG_ERROR_TOO_LARGE = 8,   /* does not fit the device or a stated limit */
+  CLVGG_ERROR_UNSUPPORTED = 9, /* understood, but not possible here */
+  CLVGG_ERROR_MISMATCH = 10    /* a result differs from the reference */
+} clvgg_status;
+
+/* The status' short name, such as "device error". Never NULL. */
+CLVGG_API const char *clvgg_status_name(clvgg_status status);
+
+/* This thread's last error in one line, without a line break. Empty when nothing failed yet. Never NULL. */
+CLVGG_API const char *clvgg_last_error(void);
+
+/* "0.1.0" */
+CLVGG_API const char *clvgg_version(void);
+
+/* Receives notes worth a person's attention (a broken platform was skipped, ...). NULL turns them off (the default). */
+typedef void (*clvgg_log_fn)(const char *line, void *user);
+CLVGG_API void clvgg_set_log(clvgg_log_fn fn, void *user);
+
+/* ------------------------------------------------------------------ devices */
+
+typedef enum clvgg_device_type {
+  CLVGG_DEVICE_OTHER = 0,
+  CLVGG_DEVICE_CPU = 1,
+  CLVGG_DEVICE_GPU = 2,
+  CLVGG_DEVICE_ACCELERATOR = 3
+} clvgg_device_type;
+
+/* What a device can do. Sizes in bytes. */
+typedef struct clvgg_device_info {
+  char id[16]; /* "P:D": platform and device number, as the selector takes them; "" for a wrapped device */
+  char platform[128];
+  char platform_version[128];
+  char name[256];
+  char vendor[128];
+  char driver[128];
+  char opencl_version[128]; /* CL_DEVICE_VERSION */
+  char opencl_c[128];       /* CL_DEVICE_OPENCL_C_VERSION */
+  clvgg_device_type type;
+  unsigned compute_units;
+  unsigned clock_mhz;
+  uint64_t global_bytes;
+  uint64_t max_alloc_bytes;    /* the largest single buffer */
+  uint64_t local_bytes;        /* local memory a work-group may use */
+  int local_is_dedicated;      /* 1: on-chip local memory; 0: ordinary memory (CPUs) */
+  size_t max_work_group;       /* work-items in a work-group */
+  size_t max_work_item[3];     /* per dimension */
+  unsigned native_float_width; /* native vector width of float, in elements; at least 1 */
+  unsigned preferred_float_width;
+  unsigned base_align_bytes;   /* alignment of a sub-buffer's start */
+  int fp16;                    /* cl_khr_fp16: arithmetic in half precision */
+  int fp64;
+  int subgroups;               /* cl_khr_subgroups or cl_intel_subgroups, or OpenCL 2.1+ with sub-groups */
+  int images;
+  int unified_memory;          /* host and device share memory */
+  uint64_t max_iterations;     /* 0, or the most loop iterations a work-item can run before the driver goes silently wrong */
+  int usable;                  /* 1: clvgg can run on it */
+  char reason[256];            /* why it is not usable, else "" */
+  int is_default;              /* 1: what clvgg_device_open(NULL) would open */
+} clvgg_device_info;
+
+/* Lists every device of every platform, unusable ones included (their reason says why). *devices is an array of *count
+ * entries that the caller releases with clvgg_device_list_free. No platform at all is CLVGG_ERROR_DEVICE, with what to
+ * install in the error text. */
+CLVGG_API clvgg_status clvgg_device_list(clvgg_device_info **devices, size_t *count);
+CLVGG_API void clvgg_device_list_free(clvgg_device_info *devices);
+
+/* Opens one device. The selector is "P:D" (platform and device number as listed), "cpu", "gpu", or a case-insensitive
+ * part of a platform's or device's name. "P:D" and "cpu"/"gpu" take the best match; a name part must match exactly one
+ * usable device. NULL or "" means the environment's CLVGG_DEVICE, else the best device: a GPU before an accelerator
+ * before a CPU, more compute units first. */
+CLVGG_API clvgg_status clvgg_device_open(const char *selector, clvgg_device **out);
+
+/* Uses the caller's own context and in-order queue; both are retained until close. The device is the queue's. */
+CLVGG_API clvgg_status clvgg_device_wrap(struct _cl_context *context, struct _cl_command_queue *queue,
+                                         clvgg_device **out);
+CLVGG_API void clvgg_device_close(clvgg_device **device);
+CLVGG_API void clvgg_device_get_info(const clvgg_device *device, clvgg_device_info *out);
+
+/* ------------------------------------------------------------------- models */
+
+/* One row of the model family table. */
+typedef struct clvgg_family_info {
+  const char *name;       /* "vgg16_bn" */
+  double params_m;        /* parameters in millions, running statistics of BN not counted */
+  double flops_g;         /* 1e9 operations for one image of 224x224, a multiply-add counted once */
+  double top1, top5;      /* published ImageNet accuracy, percent */
+  const char *checkpoint; /* file name of the published checkpoint */
+} clvgg_family_info;
+
+CLVGG_API size_t clvgg_family_count(void);
+/* NULL when index is out of range. */
+CLVGG_API const clvgg_family_info *clvgg_family_get(size_t index);
+/* 1 and the path of the family's checkpoint in path (cut to bytes) when the file is in the user's data folder, else 0 and
+ * the path where it would be looked for: $XDG_DATA_HOME/clvgg/FILE, by default ~/.local/share/clvgg/FILE. */
+CLVGG_API int clvgg_family_find(const char *name, char *path, size_t bytes);
+
+typedef enum clvgg_interpolation { CLVGG_BILINEAR = 0, CLVGG_BICUBIC = 1 } clvgg_interpolation;
+
+/* How an image file becomes a network's input: decode, EXIF orientation, resize, centre crop, (x - mean) / std. */
+typedef struct clvgg_preprocess {
+  size_t struct_size;
+  unsigned resize_short; /* the short side is resized to this many pixels, antialiased; 0: no resize */
+  unsigned width, height; /* centre crop to this size; an image that is smaller afterwards is resized to it */
+  clvgg_interpolation interpolation;
+  int bgr;       /* 1: channels in B, G, R order */
+  float mean[3]; /* of pixel values 0..255, in channel order */
+  float std[3];
+} clvgg_preprocess;
+
+typedef struct clvgg_model_options {
+  size_t struct_size;
+  const char *classes_path; /* text file, one class name a line; NULL: from the checkpoint, else bundled, else "class 17" */
+} clvgg_model_options;
+
+/* One layer as the model has it, for the model's own input size. */
+typedef struct clvgg_layer_info {
+  char name[24];           /* "conv1_1", "pool5", "fc6" */
+  char type[16];           /* "conv", "maxpool", "avgpool", "fc" */
+  size_t in[3], out[3];    /* (C, H, W) */
+  uint64_t params;
+  uint64_t flops;          /* one image; counted as in clvgg_family_info, BN included although it is folded */
+} clvgg_layer_info;
+
+typedef struct clvgg_model_info {
+  char name[64];     /* "vgg16_bn", or "vgg-like (13 conv, 3 fc)" for other widths */
+  char format[32];   /* "safetensors", "pth (zip)", "pth (legacy)", "random weights" */
+  char keys[32];     /* whose key names: "torchvision", "mmclassification", ... */
+  char dtype[8];     /* stored weights: "f32", "f16", "bf16" */
+  size_t classes;
+  size_t channels, height, width; /* the input size that it was trained for */
+  size_t layers;
+  int batch_norm;    /* 1: trained with BN (folded into the convolutions) */
+  uint64_t params;
+  uint64_t flops;
+  clvgg_preprocess preprocess;
+} clvgg_model_info;
+
+CLVGG_API void clvgg_model_options_init(clvgg_model_options *options);
+
+/* Opens a checkpoint (.safetensors, .pth). model is a path, a family name (its published checkpoint in the user's data
+ * folder), or NULL for the small bundled model (VGG-16-BN at half width, CIFAR-10). options may be NULL.
+ * A name that is both a family's and an existing file's is the file's when it contains a '/' or a '.'. */
+CLVGG_API clvgg_status clvgg_model_open(const char *model, const clvgg_model_options *options, clvgg_model **out);
+
+/* A family's network with seeded random weights, the same on every machine; for benchmarks and tests. */
+CLVGG_API clvgg_status clvgg_model_random(const char *family, uint64_t seed, clvgg_model **out);
+CLVGG_API void clvgg_model_close(clvgg_model **model);
+CLVGG_API void clvgg_model_get_info(const clvgg_model *model, clvgg_model_info *out);
+/* CLVGG_ERROR_ARGUMENT when index is out of range. */
+CLVGG_API clvgg_status clvgg_model_get_layer(const clvgg_model *model, size_t index, clvgg_layer_info *out);
+/* NULL when index is out of range; valid until the model is closed. */
+CLVGG_API const char *clvgg_model_class_name(const clvgg_model *model, size_t index);
+
+/* ------------------------------------------------------------------- images */
+
+CLVGG_API void clvgg_preprocess_init(clvgg_preprocess *preprocess);
+
+/* Decodes and prepares one image file (JPEG, PNG, BMP, PNM) into out, f32 of shape (3, height, width) of preprocess.
+ * Grey becomes three equal channels; alpha is ignored. May be called from any thread. */
+CLVGG_API clvgg_status clvgg_image_load(const char *path, const clvgg_preprocess *preprocess, float *out);
+
+/* ------------------------------------------------------------------- engine */
+
+typedef struct clvgg_engine_options {
+  size_t struct_size;
+  size_t max_batch;       /* images at once; more are run in turns. Default 1 */
+  size_t height, width;   /* input size; 0: the model's own. Others need adaptive pooling before the first fc layer */
+  int softmax;            /* 1: probabilities instead of logits. Default 0 */
+  const char *algorithm;  /* NULL, or a comma list of algorithm names that are to be used wherever they are supported */
+} clvgg_engine_options;
+
+CLVGG_API void clvgg_engine_options_init(clvgg_engine_options *options);
+
+/* Plans the network for the device, compiles the kernels, packs and uploads the weights. Retains device and model:
+ * either may be closed before the engine. */
+CLVGG_API clvgg_status clvgg_engine_open(clvgg_device *device, const clvgg_model *model,
+                                         const clvgg_engine_options *options, clvgg_engine **out);
+CLVGG_API void clvgg_engine_close(clvgg_engine **engine);
+
+/* images: n images, f32 (n, C, H, W), host memory. logits: f32 (n, classes). Returns when logits is written. */
+CLVGG_API clvgg_status clvgg_engine_run(clvgg_engine *engine, const float *images, size_t n, float *logits);
+
+/* The same on OpenCL buffers of the engine's context (clvgg_device_wrap), without waiting: work begins after the wait
+ * events, and *done (may be NULL) is an event that the caller releases. Buffers must stay alive until then. */
+CLVGG_API clvgg_status clvgg_engine_enqueue(clvgg_engine *engine, struct _cl_mem *images, size_t n,
+                                            struct _cl_mem *logits, uint32_t wait_count,
+                                            struct _cl_event *const *wait, struct _cl_event **done);
+
+/* One layer of the engine's plan. */
+typedef struct clvgg_plan_layer {
+  char name[24];        /* the layer: "conv1_1" */
+  char algorithm[64];   /* "conv_f32_nchw_direct" */
+  char parameters[128]; /* "TILE_X=8 TILE_OC=4", or "" */
+  char source[128];     /* where the choice came from */
+  uint64_t flops;       /* floating point operations of one image, a multiply-add counted twice */
+  double ms;            /* device time in the last profiled run, all images of it; negative when never profiled */
+} clvgg_plan_layer;
+
+typedef struct clvgg_engine_info {
+  size_t layers;
+  size_t max_batch;
+  size_t channels, height, width, classes;
+  uint64_t device_bytes;       /* device memory that the engine holds */
+  uint64_t weight_bytes, activation_bytes, workspace_bytes;
+  double build_ms, upload_ms;  /* kernels compiled; weights packed and uploaded */
+} clvgg_engine_info;
+
+CLVGG_API void clvgg_engine_get_info(const clvgg_engine *engine, clvgg_engine_info *out);
+CLVGG_API clvgg_status clvgg_engine_get_layer(const clvgg_engine *engine, size_t index, clvgg_plan_layer *out);
+
+/* Times of one run in milliseconds. */
+typedef struct clvgg_run_times {
+  double upload_ms;   /* host to device */
+  double compute_ms;  /* all layers */
+  double download_ms; /* device to host */
+} clvgg_run_times;
+
+/* clvgg_engine_run with a clock on every layer: fills times (may be NULL) and the ms of clvgg_engine_get_layer.
+ * n must be at most max_batch. */
+CLVGG_API clvgg_status clvgg_engine_profile(clvgg_engine *engine, const float *images, size_t n, float *logits,
+                                            clvgg_run_times *times);
+
+/* ------------------------------------------------------------------ answers */
+
+/* The k largest of n scores, largest first, the lower index first among equals: index (k), and probability (k, may be NULL)
+ * by softmax over all n. NaN scores order last. k is cut to n; returns the number written. */
+CLVGG_API size_t clvgg_top_k(const float *logits, size_t n, size_t k, size_t *index, float *probability);
+
+/* ------------------------------------------------------------- verification */
+
+/* One algorithm on one layer, against the plain C reference on the same seeded random input. */
+typedef struct clvgg_verify_case {
+  char layer[24];
+  char algorithm[64];
+  int ran;            /* 0: not supported here; reason says why */
+  int ok;             /* 1: within tolerance, no NaN, nothing written outside the output */
+  double max_abs;     /* max |x - reference| */
+  double rel_l2;      /* |x - reference| / |reference| */
+  double tolerance;   /* on max_abs / max |reference| */
+  char reason[256];
+} clvgg_verify_case;
+
+/* Returns 0 to go on, else verification stops early. */
+typedef int (*clvgg_verify_fn)(const clvgg_verify_case *result, void *user);
+
+/* Runs every algorithm that the registry has on every layer of the model, batch images at a time, and then the whole
+ * network end to end (layer "network"). A mismatch is a case that is not ok, not an error. */
+CLVGG_API clvgg_status clvgg_verify(clvgg_device *device, const clvgg_model *model, size_t batch, clvgg_verify_fn fn,
+                                    void *user);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
