@@ -1,1 +1,46 @@
-/* being written */
+/* fc_f32_clblast: CLBlast's GEMM, then bias and ReLU. */
+#include "algo/common.h"
+
+static bool supports(const clvgg_device_info *dev, const algo_problem *p, const int *param, char *why) {
+  (void)param;
+  if (!device_has_clblast()) return algo_refuse(why, "the library was built without CLBlast");
+  return pack_fits(dev, &p->shape, 1, true, why);
+}
+
+/* CLBlast's GEMM runs over the row in steps of its KWG. */
+static uint64_t iterations(const algo_problem *p, const int *param) {
+  (void)param;
+  return layer_row_length(&p->shape);
+}
+
+static clvgg_status prepare(algo_instance *inst, const layer *l) {
+  TRY(algo_state_open(inst));
+  TRY(algo_build(inst, "bias_relu.cl", "bias_relu_f32", &algo_state_of(inst)->epilogue));
+  return pack_upload(inst->dev, l, 1, &algo_state_of(inst)->weights);
+}
+
+static clvgg_status enqueue(algo_instance *inst, size_t batch, const device_buffer *in, const device_buffer *out,
+                            const device_buffer *workspace) {
+  if (batch == 0) return CLVGG_OK;
+  TRY(algo_check(inst, batch, in, out, workspace));
+  const packed_weights *w = &algo_state_of(inst)->weights;
+  for (size_t i = 0; i < w->panels; i++) {
+    const device_matrix images = {.mem = in->mem, .ld = w->length};
+    const device_matrix weights = {.mem = w->panel[i].mem, .ld = w->length, .transposed = true};
+    const device_matrix result = {.mem = out->mem, .offset = pack_first_row(w, i), .ld = w->rows};
+    TRY(device_gemm(inst->dev, batch, pack_row_count(w, i), w->length, images, weights, false, result));
+  }
+  return algo_epilogue(inst, batch, 1, out);
+}
+
+const algo algo_fc_clblast = {
+    .name = "fc_f32_clblast",
+    .op = LAYER_FC,
+    .in = ALGO_NCHW,
+    .out = ALGO_NCHW,
+    .supports = supports,
+    .iterations = iterations,
+    .prepare = prepare,
+    .enqueue = enqueue,
+    .release = algo_state_release,
+};

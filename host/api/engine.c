@@ -1,1 +1,92 @@
-/* being written */
+/* The public engine: checks arguments, keeps the model alive. */
+#include "engine/engine.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/model.h"
+
+struct clvgg_engine {
+  engine *engine;
+  clvgg_model *model;
+};
+
+void clvgg_engine_options_init(clvgg_engine_options *options) {
+  if (options) *options = (clvgg_engine_options){.struct_size = sizeof *options, .max_batch = 1};
+}
+
+clvgg_status clvgg_engine_open(clvgg_device *device, const clvgg_model *model, const clvgg_engine_options *options,
+                               clvgg_engine **out) {
+  if (!out) return base_fail(CLVGG_ERROR_ARGUMENT, "clvgg_engine_open: out must not be NULL");
+  *out = NULL;
+  if (!device || !model) return base_fail(CLVGG_ERROR_ARGUMENT, "clvgg_engine_open: device and model must not be NULL");
+  clvgg_engine_options all;
+  clvgg_engine_options_init(&all);
+  if (options) {
+    if (options->struct_size < sizeof options->struct_size || options->struct_size > sizeof all)
+      return base_fail(CLVGG_ERROR_ARGUMENT,
+                       "clvgg_engine_options: struct_size is %zu, expected at most %zu (use clvgg_engine_options_init)",
+                       options->struct_size, sizeof all);
+    memcpy(&all, options, options->struct_size);
+  }
+  if (all.max_batch < 1 || all.max_batch > CLVGG_MAX_BATCH)
+    return base_fail(CLVGG_ERROR_ARGUMENT, "clvgg_engine_options: max_batch is %zu, expected 1 to %d", all.max_batch,
+                     CLVGG_MAX_BATCH);
+  clvgg_engine *e = calloc(1, sizeof *e);
+  if (!e) return base_fail(CLVGG_ERROR_MEMORY, "no memory for an engine");
+  const clvgg_status status = engine_open(device, model_network(model), &all, &e->engine);
+  if (status != CLVGG_OK) {
+    free(e);
+    return status;
+  }
+  e->model = model_retain(model);
+  *out = e;
+  return CLVGG_OK;
+}
+
+void clvgg_engine_close(clvgg_engine **pointer) {
+  if (!pointer || !*pointer) return;
+  clvgg_engine *e = *pointer;
+  *pointer = NULL;
+  engine_close(&e->engine);
+  clvgg_model_close(&e->model);
+  free(e);
+}
+
+static clvgg_status check_run(const char *call, const clvgg_engine *e, const void *in, const void *out) {
+  if (e && in && out) return CLVGG_OK;
+  return base_fail(CLVGG_ERROR_ARGUMENT, "%s: engine, images and logits must not be NULL", call);
+}
+
+clvgg_status clvgg_engine_run(clvgg_engine *e, const float *images, size_t n, float *logits) {
+  TRY(check_run("clvgg_engine_run", e, images, logits));
+  return engine_run(e->engine, images, n, logits);
+}
+
+clvgg_status clvgg_engine_profile(clvgg_engine *e, const float *images, size_t n, float *logits, clvgg_run_times *times) {
+  TRY(check_run("clvgg_engine_profile", e, images, logits));
+  if (n == 0) return base_fail(CLVGG_ERROR_ARGUMENT, "clvgg_engine_profile: n must be at least 1");
+  return engine_profile(e->engine, images, n, logits, times);
+}
+
+clvgg_status clvgg_engine_enqueue(clvgg_engine *e, struct _cl_mem *images, size_t n, struct _cl_mem *logits,
+                                  uint32_t wait_count, struct _cl_event *const *wait, struct _cl_event **done) {
+  if (done) *done = NULL;
+  TRY(check_run("clvgg_engine_enqueue", e, images, logits));
+  if (n == 0) return base_fail(CLVGG_ERROR_ARGUMENT, "clvgg_engine_enqueue: n must be at least 1");
+  if ((wait_count > 0) != (wait != NULL))
+    return base_fail(CLVGG_ERROR_ARGUMENT, "clvgg_engine_enqueue: %u wait events, but the list is %s", wait_count,
+                     wait ? "not NULL" : "NULL");
+  return engine_enqueue(e->engine, images, n, logits, wait_count, wait, done);
+}
+
+void clvgg_engine_get_info(const clvgg_engine *e, clvgg_engine_info *out) {
+  if (!out) return;
+  memset(out, 0, sizeof *out);
+  if (e) engine_get_info(e->engine, out);
+}
+
+clvgg_status clvgg_engine_get_layer(const clvgg_engine *e, size_t index, clvgg_plan_layer *out) {
+  if (!e || !out) return base_fail(CLVGG_ERROR_ARGUMENT, "clvgg_engine_get_layer: engine and out must not be NULL");
+  return engine_get_layer(e->engine, index, out);
+}

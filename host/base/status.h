@@ -5,9 +5,9 @@
 #include "clvgg/clvgg.h"
 
 #if defined(__GNUC__)
-#define BASE_PRINTF(format, first) __attribute__((format(printf, format, first)))
+#define BASE_PRINTF(text, first) __attribute__((__format__(__printf__, text, first)))
 #else
-#define BASE_PRINTF(format, first)
+#define BASE_PRINTF(text, first)
 #endif
 
 /* Sets this thread's error text (control characters become '?') and returns status. */

@@ -1,1 +1,142 @@
-/* being written */
+/* Device memory: sizes and ranges are checked here, so that a driver is never asked for what cannot be. */
+#include "base/size.h"
+#include "device/internal.h"
+
+static double mib(uint64_t bytes) {
+  return (double)bytes / (1024.0 * 1024.0);
+}
+
+/* Counts bytes as in use; false, and nothing counted, when the device's memory is too small for them besides the rest. */
+static bool claim(clvgg_device *dev, uint64_t bytes, uint64_t *in_use) {
+  *in_use = atomic_load(&dev->bytes_in_use);
+  do {
+    if (*in_use > dev->info.global_bytes || bytes > dev->info.global_bytes - *in_use) return false;
+  } while (!atomic_compare_exchange_weak(&dev->bytes_in_use, in_use, *in_use + bytes));
+  return true;
+}
+
+static clvgg_status fail_to_allocate(const clvgg_device *dev, cl_int code, size_t bytes) {
+  switch (code) {
+    case CL_MEM_OBJECT_ALLOCATION_FAILURE:
+    case CL_OUT_OF_RESOURCES:
+    case CL_OUT_OF_HOST_MEMORY:
+    case CL_INVALID_BUFFER_SIZE:
+      return base_fail(
+          CLVGG_ERROR_TOO_LARGE,
+          "device '%s': no room for a buffer of %.2f MiB besides the %.2f MiB in use, of %.2f MiB: %s (%d)",
+          dev->info.name, mib(bytes), mib(device_bytes_in_use(dev)), mib(dev->info.global_bytes),
+          device_code_name(code), (int)code);
+    default:
+      return device_fail(dev, code, "cannot create a buffer of %.2f MiB", mib(bytes));
+  }
+}
+
+clvgg_status device_buffer_create(clvgg_device *dev, size_t bytes, device_buffer *out) {
+  *out = (device_buffer){0};
+  uint64_t in_use = 0;
+  if (bytes == 0)
+    return base_fail(CLVGG_ERROR_ARGUMENT, "device '%s': a buffer of 0 bytes was asked for", dev->info.name);
+  if (bytes > dev->info.max_alloc_bytes)
+    return base_fail(CLVGG_ERROR_TOO_LARGE,
+                     "device '%s': a buffer of %.2f MiB is larger than the largest it can allocate, %.2f MiB",
+                     dev->info.name, mib(bytes), mib(dev->info.max_alloc_bytes));
+  if (!claim(dev, bytes, &in_use))
+    return base_fail(
+        CLVGG_ERROR_TOO_LARGE,
+        "device '%s': a buffer of %.2f MiB besides the %.2f MiB in use does not fit its memory of %.2f MiB",
+        dev->info.name, mib(bytes), mib(in_use), mib(dev->info.global_bytes));
+  cl_int code = CL_SUCCESS;
+  cl_mem mem = clCreateBuffer(dev->context, CL_MEM_READ_WRITE, bytes, NULL, &code);
+  if (mem == NULL) {
+    atomic_fetch_sub(&dev->bytes_in_use, bytes);
+    return fail_to_allocate(dev, code, bytes);
+  }
+  *out = (device_buffer){.mem = mem, .bytes = bytes};
+  return CLVGG_OK;
+}
+
+void device_buffer_release(clvgg_device *dev, device_buffer *buffer) {
+  if (buffer == NULL || buffer->mem == NULL) return;
+  clReleaseMemObject(buffer->mem);
+  atomic_fetch_sub(&dev->bytes_in_use, buffer->bytes);
+  *buffer = (device_buffer){0};
+}
+
+uint64_t device_bytes_in_use(const clvgg_device *dev) {
+  return atomic_load(&dev->bytes_in_use);
+}
+
+static clvgg_status check_range(const clvgg_device *dev, const char *what, size_t size, size_t offset, size_t bytes) {
+  size_t end = 0;
+  if (size_add(offset, bytes, &end) && end <= size) return CLVGG_OK;
+  return base_fail(CLVGG_ERROR_ARGUMENT,
+                   "device '%s': %s: %zu bytes from byte %zu on are outside the buffer of %zu bytes", dev->info.name,
+                   what, bytes, offset, size);
+}
+
+clvgg_status device_write(clvgg_device *dev, const device_buffer *to, size_t offset, const void *from, size_t bytes) {
+  TRY(check_range(dev, "write", to->bytes, offset, bytes));
+  if (bytes == 0) return CLVGG_OK;
+  const cl_int code = clEnqueueWriteBuffer(dev->queue, to->mem, CL_TRUE, offset, bytes, from, 0, NULL, NULL);
+  return code == CL_SUCCESS ? CLVGG_OK : device_fail(dev, code, "cannot write %zu bytes to a buffer", bytes);
+}
+
+clvgg_status device_read(clvgg_device *dev, const device_buffer *from, size_t offset, void *to, size_t bytes) {
+  TRY(check_range(dev, "read", from->bytes, offset, bytes));
+  if (bytes == 0) return CLVGG_OK;
+  const cl_int code = clEnqueueReadBuffer(dev->queue, from->mem, CL_TRUE, offset, bytes, to, 0, NULL, NULL);
+  return code == CL_SUCCESS ? CLVGG_OK : device_fail(dev, code, "cannot read %zu bytes from a buffer", bytes);
+}
+
+static clvgg_status memory_size(const clvgg_device *dev, cl_mem mem, size_t *bytes) {
+  const cl_int code =
+      mem == NULL ? CL_INVALID_MEM_OBJECT : clGetMemObjectInfo(mem, CL_MEM_SIZE, sizeof *bytes, bytes, NULL);
+  return code == CL_SUCCESS ? CLVGG_OK : device_fail(dev, code, "cannot ask a buffer for its size");
+}
+
+clvgg_status device_copy(clvgg_device *dev, struct _cl_mem *from, size_t from_offset, struct _cl_mem *to,
+                         size_t to_offset, size_t bytes) {
+  size_t from_bytes = 0, to_bytes = 0;
+  TRY(memory_size(dev, from, &from_bytes));
+  TRY(memory_size(dev, to, &to_bytes));
+  TRY(check_range(dev, "copy from", from_bytes, from_offset, bytes));
+  TRY(check_range(dev, "copy to", to_bytes, to_offset, bytes));
+  if (bytes == 0) return CLVGG_OK;
+  const cl_int code = clEnqueueCopyBuffer(dev->queue, from, to, from_offset, to_offset, bytes, 0, NULL, NULL);
+  return code == CL_SUCCESS ? CLVGG_OK : device_fail(dev, code, "cannot copy %zu bytes", bytes);
+}
+
+clvgg_status device_fill(clvgg_device *dev, const device_buffer *buffer, uint32_t pattern, size_t offset,
+                         size_t bytes) {
+  TRY(check_range(dev, "fill", buffer->bytes, offset, bytes));
+  if (offset % sizeof pattern != 0 || bytes % sizeof pattern != 0)
+    return base_fail(CLVGG_ERROR_ARGUMENT,
+                     "device '%s': fill: %zu bytes from byte %zu on; both must be multiples of %zu", dev->info.name,
+                     bytes, offset, sizeof pattern);
+  if (bytes == 0) return CLVGG_OK;
+  const cl_int code =
+      clEnqueueFillBuffer(dev->queue, buffer->mem, &pattern, sizeof pattern, offset, bytes, 0, NULL, NULL);
+  return code == CL_SUCCESS ? CLVGG_OK : device_fail(dev, code, "cannot fill %zu bytes of a buffer", bytes);
+}
+
+clvgg_status device_check_foreign(clvgg_device *dev, struct _cl_mem *mem, size_t bytes, const char *what) {
+  if (mem == NULL) return base_fail(CLVGG_ERROR_ARGUMENT, "%s: the buffer is NULL", what);
+  cl_mem_object_type type = 0;
+  cl_context context = NULL;
+  size_t found = 0;
+  cl_int code = clGetMemObjectInfo(mem, CL_MEM_TYPE, sizeof type, &type, NULL);
+  if (code == CL_SUCCESS) code = clGetMemObjectInfo(mem, CL_MEM_CONTEXT, sizeof context, &context, NULL);
+  if (code == CL_SUCCESS) code = clGetMemObjectInfo(mem, CL_MEM_SIZE, sizeof found, &found, NULL);
+  if (code != CL_SUCCESS)
+    return base_fail(CLVGG_ERROR_ARGUMENT, "%s: the buffer cannot be asked: %s (%d)", what, device_code_name(code),
+                     (int)code);
+  if (type != CL_MEM_OBJECT_BUFFER)
+    return base_fail(CLVGG_ERROR_ARGUMENT, "%s: the memory object is of type 0x%x, expected a buffer, 0x%x", what,
+                     (unsigned)type, (unsigned)CL_MEM_OBJECT_BUFFER);
+  if (context != dev->context)
+    return base_fail(CLVGG_ERROR_ARGUMENT, "%s: the buffer belongs to another context than device '%s'", what,
+                     dev->info.name);
+  if (found < bytes)
+    return base_fail(CLVGG_ERROR_ARGUMENT, "%s: the buffer has %zu bytes, expected at least %zu", what, found, bytes);
+  return CLVGG_OK;
+}

@@ -1,8 +1,9 @@
 /*
  * Everything that the rest of the library asks of OpenCL. Only the files of this folder call cl* functions.
- *   select.c    discovery, capabilities, selectors          program.c  compiling kernels
- *   device.c    context, queue, opening, wrapping           buffer.c   memory
- *   launch.c    kernels and their arguments, timing         clblast.c  CLBlast's GEMM
+ *   discover.c  platforms, devices, capabilities            program.c  compiling kernels
+ *   select.c    selectors, ranking, quirks, limits          buffer.c   memory
+ *   device.c    context, queue, opening, wrapping           launch.c   kernels and their arguments
+ *   timer.c     time between points of the queue            clblast.c  CLBlast's GEMM
  */
 #ifndef CLVGG_DEVICE_DEVICE_H
 #define CLVGG_DEVICE_DEVICE_H

@@ -6,6 +6,10 @@
 
 #include "base/status.h"
 
+/* Larger images are refused before anything is allocated for their pixels (CLVGG_ERROR_TOO_LARGE). */
+#define IMAGE_MAX_SIDE   65535     /* pixels; also of crops and resized images */
+#define IMAGE_MAX_PIXELS 100000000 /* width * height */
+
 /* 8-bit RGB, (height, width, 3), malloc'ed. */
 typedef struct image {
   size_t width, height;
@@ -14,7 +18,12 @@ typedef struct image {
 
 /* Decodes a file: format by content, grey to RGB, alpha dropped, turned upright by its EXIF orientation (1..8). */
 clvgg_status image_decode_file(const char *path, image *out);
+/* The same for a file's bytes; error texts then name no file. */
+clvgg_status image_decode_memory(const uint8_t *data, size_t bytes, image *out);
 void image_free(image *img);
+
+/* CLVGG_ERROR_TOO_LARGE when an image of this size is over the limits above; what names it in the text. */
+clvgg_status image_check_size(const char *what, size_t width, size_t height);
 
 /* The EXIF orientation (1..8) of a JPEG or PNG file's bytes; 1 when there is none or it is damaged. */
 int image_exif_orientation(const uint8_t *data, size_t bytes);

@@ -4,8 +4,10 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
-#define FAMILY_MAX_CONVS 16
+#define FAMILY_MAX_CONVS  16
+#define FAMILY_INPUT_SIDE 224
 
 typedef struct family {
   const char *name;
@@ -18,8 +20,12 @@ typedef struct family {
 #define FAMILY_COUNT 8
 extern const family families[FAMILY_COUNT];
 extern const size_t family_stage_channels[5]; /* 64 128 256 512 512 */
+extern const size_t family_fc_outputs[3];     /* 4096 4096 1000 */
 
 /* NULL when there is none of that name. */
 const family *family_find(const char *name);
+
+/* Parameters, and operations of one image of 224x224 as layer_table_flops counts them. */
+void family_count(const family *f, uint64_t *params, uint64_t *table_flops);
 
 #endif

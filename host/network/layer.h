@@ -31,8 +31,8 @@ typedef struct layer {
   char name[24]; /* "conv1_1", "pool1", "avgpool", "fc6", "softmax" */
   layer_shape shape;
   const tensor *weight; /* conv (out, in, 3, 3), fc (out, in); NULL for layers without */
-  float *scale;         /* (out.c): BN's factor for each row of weight; NULL when there is no BN. Owned by the network */
-  float *bias;          /* (out.c), BN folded in. Owned by the network */
+  float *scale; /* (out.c): BN's factor for each row of weight; NULL when there is no BN. Owned by the network */
+  float *bias;  /* (out.c), BN folded in. Owned by the network */
 } layer;
 
 /* "conv", "maxpool", "avgpool", "fc", "softmax" */
@@ -55,6 +55,8 @@ uint64_t layer_table_flops(const layer_shape *s, bool batch_norm);
 uint64_t layer_flops(const layer_shape *s);
 
 /* Elements of one image's input or output. */
-static inline size_t shape3_elements(shape3 s) { return s.c * s.h * s.w; }
+static inline size_t shape3_elements(shape3 s) {
+  return s.c * s.h * s.w;
+}
 
 #endif

@@ -14,8 +14,8 @@ typedef struct plan {
   size_t count; /* one step a layer */
   plan_step *steps;
   size_t batch;
-  /* Memory: activations alternate between two buffers of activation_bytes each; one workspace is shared. */
-  size_t activation_bytes, workspace_bytes;
+  /* Memory: layer i reads activation buffer i % 2 and writes the other; one workspace is shared by all layers. */
+  size_t activation_bytes[2], workspace_bytes;
 } plan;
 
 /* wanted: NULL, or a comma list of algorithm names to use wherever they are supported; an unknown name is

@@ -223,9 +223,12 @@ CLVGG_API clvgg_status clvgg_image_load(const char *path, const clvgg_preprocess
 
 /* ------------------------------------------------------------------- engine */
 
+/* The most images that may be asked for at once. */
+#define CLVGG_MAX_BATCH 4096
+
 typedef struct clvgg_engine_options {
   size_t struct_size;
-  size_t max_batch;       /* images at once; more are run in turns. Default 1 */
+  size_t max_batch;       /* images at once, 1 to CLVGG_MAX_BATCH; more are run in turns. Default 1 */
   size_t height, width;   /* input size; 0: the model's own. Others need adaptive pooling before the first fc layer */
   int softmax;            /* 1: probabilities instead of logits. Default 0 */
   const char *algorithm;  /* NULL, or a comma list of algorithm names that are to be used wherever they are supported */
@@ -264,7 +267,7 @@ typedef struct clvgg_engine_info {
   size_t channels, height, width, classes;
   uint64_t device_bytes;       /* device memory that the engine holds */
   uint64_t weight_bytes, activation_bytes, workspace_bytes;
-  double build_ms, upload_ms;  /* kernels compiled; weights packed and uploaded */
+  double open_ms;              /* kernels compiled, weights packed and uploaded */
 } clvgg_engine_info;
 
 CLVGG_API void clvgg_engine_get_info(const clvgg_engine *engine, clvgg_engine_info *out);

@@ -1,0 +1,148 @@
+/* What the host halves of the algorithms share: state, kernels built from the parameter table, checks, group sizes. */
+#include "algo/common.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+clvgg_status algo_state_open(algo_instance *inst) {
+  inst->state = calloc(1, sizeof(algo_state));
+  return inst->state ? CLVGG_OK : base_fail(CLVGG_ERROR_MEMORY, "%s: no memory", inst->algo->name);
+}
+
+void algo_state_release(algo_instance *inst) {
+  algo_state *state = algo_state_of(inst);
+  if (!state) return;
+  device_kernel_release(&state->kernel);
+  device_kernel_release(&state->epilogue);
+  pack_release(inst->dev, &state->weights);
+  free(state);
+  inst->state = NULL;
+}
+
+clvgg_status algo_build(const algo_instance *inst, const char *source, const char *name, device_kernel *out) {
+  char options[512] = "";
+  size_t used = 0;
+  for (size_t i = 0; inst->algo->params && inst->algo->params[i].name; i++)
+    used += (size_t)snprintf(options + used, sizeof options - used, "%s-D%s=%d", i ? " " : "", inst->algo->params[i].name,
+                             inst->param[i]);
+  return device_kernel_create(inst->dev, source, name, options, out);
+}
+
+clvgg_status algo_build_group(algo_instance *inst, const char *source, size_t dimensions) {
+  device_kernel *kernel = &algo_state_of(inst)->kernel;
+  for (;;) {
+    char why[ALGO_WHY_BYTES] = "", params[128];
+    if (!algo_supports(inst->algo, device_info(inst->dev), &inst->problem, inst->param, why))
+      return base_fail(CLVGG_ERROR_UNSUPPORTED, "%s (%s): %s", inst->algo->name,
+                       algo_params_text(inst->algo, inst->param, params, sizeof params), why);
+    TRY(algo_build(inst, source, inst->algo->name, kernel));
+    size_t items = 1, larger = dimensions;
+    for (size_t i = 0; i < dimensions; i++) {
+      items *= (size_t)inst->param[i];
+      if (inst->param[i] > 1) larger = i;
+    }
+    if (items <= kernel->max_work_group) return CLVGG_OK;
+    device_kernel_release(kernel);
+    if (larger == dimensions)
+      return base_fail(CLVGG_ERROR_UNSUPPORTED, "%s: %s allows no work-group at all for this kernel", inst->algo->name,
+                       device_info(inst->dev)->name);
+    inst->param[larger] /= 2;
+  }
+}
+
+bool algo_refuse(char *why, const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  vsnprintf(why, ALGO_WHY_BYTES, format, args);
+  va_end(args);
+  return false;
+}
+
+clvgg_status algo_check(const algo_instance *inst, size_t batch, const device_buffer *in, const device_buffer *out,
+                        const device_buffer *workspace) {
+  const algo_problem *p = &inst->problem;
+  if (batch > p->batch)
+    return base_fail(CLVGG_ERROR_ARGUMENT, "%s: %zu images, expected at most %zu", inst->algo->name, batch, p->batch);
+  const struct {
+    const char *what;
+    const device_buffer *buffer;
+    size_t bytes;
+  } needs[] = {
+      {"input", in, batch * shape3_elements(p->shape.in) * sizeof(float)},
+      {"output", out, batch * shape3_elements(p->shape.out) * sizeof(float)},
+      {"workspace", workspace, algo_workspace_bytes(inst->algo, device_info(inst->dev), p, inst->param)},
+  };
+  for (size_t i = 0; i < COUNT_OF(needs); i++) {
+    const size_t bytes = needs[i].buffer ? needs[i].buffer->bytes : 0;
+    if (bytes < needs[i].bytes)
+      return base_fail(CLVGG_ERROR_ARGUMENT, "%s: the %s buffer has %zu bytes, expected at least %zu", inst->algo->name,
+                       needs[i].what, bytes, needs[i].bytes);
+  }
+  return CLVGG_OK;
+}
+
+void algo_conv_args(const algo_instance *inst, size_t batch, const device_buffer *in, const device_buffer *out,
+                    device_arg args[ALGO_CONV_ARGS]) {
+  const packed_weights *w = &algo_state_of(inst)->weights;
+  const layer_shape *s = &inst->problem.shape;
+  const device_arg all[ALGO_CONV_ARGS] = {
+      arg_buffer(in->mem), arg_buffer(w->panel[0].mem), arg_buffer(w->bias.mem), arg_buffer(out->mem),
+      arg_int(batch),      arg_int(s->in.c),            arg_int(s->out.c),       arg_int(s->out.h),
+      arg_int(s->out.w),   arg_float(algo_lowest(s)),
+  };
+  memcpy(args, all, sizeof all);
+}
+
+void algo_fc_args(const algo_instance *inst, size_t batch, size_t panel, const device_buffer *in,
+                  const device_buffer *out, device_arg args[ALGO_FC_ARGS]) {
+  const packed_weights *w = &algo_state_of(inst)->weights;
+  const device_arg all[ALGO_FC_ARGS] = {
+      arg_buffer(in->mem),
+      arg_buffer(w->panel[panel].mem),
+      arg_buffer(w->bias.mem),
+      arg_buffer(out->mem),
+      arg_int(batch),
+      arg_int(w->length),
+      arg_int(w->rows),
+      arg_int(pack_first_row(w, panel)),
+      arg_int(pack_row_count(w, panel)),
+      arg_float(algo_lowest(&inst->problem.shape)),
+  };
+  memcpy(args, all, sizeof all);
+}
+
+int algo_power_of_two(size_t most, size_t limit) {
+  int power = 1;
+  while ((size_t)power * 2 <= most && (size_t)power * 2 <= limit) power *= 2;
+  return power;
+}
+
+int algo_cpu_width(const clvgg_device_info *dev) {
+  return dev->native_float_width >= 16 ? 16 : dev->native_float_width >= 8 ? 8 : 4;
+}
+
+void algo_any_group(const algo_instance *inst, const device_kernel *kernel, size_t local[3]) {
+  const clvgg_device_info *dev = device_info(inst->dev);
+  const size_t most = kernel->max_work_group < dev->max_work_group ? kernel->max_work_group : dev->max_work_group;
+  local[0] = (size_t)algo_power_of_two(most < 16 ? most : 16, dev->max_work_item[0]);
+  local[1] = (size_t)algo_power_of_two(most / local[0] < 4 ? most / local[0] : 4, dev->max_work_item[1]);
+  local[2] = 1;
+}
+
+clvgg_status algo_launch_any(const algo_instance *inst, const device_kernel *kernel, const device_arg *args,
+                             size_t count, size_t x, size_t y, size_t z) {
+  size_t local[3];
+  algo_any_group(inst, kernel, local);
+  return device_launch(inst->dev, kernel, args, count, (size_t[3]){x, y, z}, local);
+}
+
+clvgg_status algo_epilogue(const algo_instance *inst, size_t batch, size_t pixels, const device_buffer *out) {
+  const algo_state *state = algo_state_of(inst);
+  const size_t channels = inst->problem.shape.out.c;
+  const device_arg args[] = {arg_buffer(out->mem), arg_buffer(state->weights.bias.mem),
+                             arg_int(batch),       arg_int(channels),
+                             arg_int(pixels),      arg_float(algo_lowest(&inst->problem.shape))};
+  return algo_launch_any(inst, &state->epilogue, args, COUNT_OF(args), pixels, channels, batch);
+}

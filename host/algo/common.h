@@ -1,0 +1,77 @@
+/* What the host halves of the algorithms share: state, kernels built from the parameter table, checks, group sizes. */
+#ifndef CLVGG_ALGO_COMMON_H
+#define CLVGG_ALGO_COMMON_H
+
+#include <math.h>
+
+#include "algo/algo.h"
+#include "algo/pack.h"
+#include "base/size.h"
+
+/* The rows of the registry's table. */
+extern const algo algo_conv_naive, algo_conv_direct, algo_conv_tiled, algo_conv_im2col;
+extern const algo algo_maxpool_naive, algo_avgpool_naive, algo_softmax_naive;
+extern const algo algo_fc_naive, algo_fc_tiled, algo_fc_clblast;
+
+/* An instance's state, enough for every algorithm so far. */
+typedef struct algo_state {
+  device_kernel kernel;   /* of the algorithm's name */
+  device_kernel epilogue; /* bias_relu_f32, where there is one */
+  packed_weights weights;
+} algo_state;
+
+static inline algo_state *algo_state_of(const algo_instance *inst) { return inst->state; }
+
+/* Makes the zeroed state; algo_state_release is every algorithm's release. */
+clvgg_status algo_state_open(algo_instance *inst);
+void algo_state_release(algo_instance *inst);
+
+/* Builds a kernel with -D NAME=VALUE for every parameter. */
+clvgg_status algo_build(const algo_instance *inst, const char *source, const char *name, device_kernel *out);
+
+/* The same for the algorithm's own kernel, when its first dimensions parameters are its work-group's size: as long as the
+ * built kernel allows only smaller groups, the last dimension that can be is halved, in inst->param too. */
+clvgg_status algo_build_group(algo_instance *inst, const char *source, size_t dimensions);
+
+/* Writes the reason and returns false. */
+bool algo_refuse(char *why, const char *format, ...) BASE_PRINTF(2, 3);
+
+/* Bounds of enqueue's arguments: batch within the problem's, buffers large enough. */
+clvgg_status algo_check(const algo_instance *inst, size_t batch, const device_buffer *in, const device_buffer *out,
+                        const device_buffer *workspace);
+
+/* The arguments that the convolution kernels of our own have in common, weights in one panel: in, weights, bias, out, batch,
+ * in_channels, out_channels, height, width, lowest. */
+#define ALGO_CONV_ARGS 10
+void algo_conv_args(const algo_instance *inst, size_t batch, const device_buffer *in, const device_buffer *out,
+                    device_arg args[ALGO_CONV_ARGS]);
+
+/* The same for fully connected layers and one panel: in, weights, bias, out, batch, inputs, outputs, first_row, rows,
+ * lowest. */
+#define ALGO_FC_ARGS 10
+void algo_fc_args(const algo_instance *inst, size_t batch, size_t panel, const device_buffer *in,
+                  const device_buffer *out, device_arg args[ALGO_FC_ARGS]);
+
+/* The least value that the epilogue lets through. */
+static inline float algo_lowest(const layer_shape *s) { return s->relu ? 0.0f : -INFINITY; }
+
+/* The largest power of two that is at most both. 1 when either is 0. */
+int algo_power_of_two(size_t most, size_t limit);
+
+/* The vector width for a CPU's registers: 4, 8 or 16. */
+int algo_cpu_width(const clvgg_device_info *dev);
+
+/* The group for kernels that take any: 16 x 4 or what fits. The same for all layers and never the driver's choice: PoCL
+ * compiles a kernel again for every size. */
+void algo_any_group(const algo_instance *inst, const device_kernel *kernel, size_t local[3]);
+
+/* A launch of the algorithm's kernel over n-dimensional work with algo_any_group. */
+clvgg_status algo_launch_any(const algo_instance *inst, const device_kernel *kernel, const device_arg *args,
+                             size_t count, size_t x, size_t y, size_t z);
+
+/* Adds bias and applies ReLU in place to out (batch, out.c, pixels). */
+clvgg_status algo_epilogue(const algo_instance *inst, size_t batch, size_t pixels, const device_buffer *out);
+
+#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
+
+#endif

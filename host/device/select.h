@@ -1,0 +1,26 @@
+/* Which device a selector means, driver quirks and the caps of CLVGG_DEVICE_LIMITS: pure functions of device tables. */
+#ifndef CLVGG_DEVICE_SELECT_H
+#define CLVGG_DEVICE_SELECT_H
+
+#include <stdbool.h>
+
+#include "base/status.h"
+
+/* The index of the best usable device, as clvgg_device_open(NULL) ranks them; count when none is usable. */
+size_t select_best(const clvgg_device_info *devices, size_t count);
+
+/* The index of the one device that selector means; NULL or "" means the best. Failing, it writes the sentence that says
+ * why and what there is to why (cut to bytes) instead of the thread's error text. */
+clvgg_status select_device(const clvgg_device_info *devices, size_t count, const char *selector, size_t *index,
+                           char *why, size_t bytes);
+
+/* Fills in what is known of a driver's faults: max_iterations. */
+void select_apply_quirks(clvgg_device_info *device);
+
+/* Lowers the caps of device to those of limits, the value of CLVGG_DEVICE_LIMITS; NULL or "" changes nothing. */
+clvgg_status select_apply_limits(const char *limits, clvgg_device_info *device);
+
+/* True when part is in text, upper and lower case being the same. */
+bool select_contains(const char *text, const char *part);
+
+#endif

@@ -1,0 +1,15 @@
+# Logits against PyTorch's and accuracy on real images. These link the library as a stranger would: public header only.
+add_executable(test_golden e2e/test_golden.c)
+target_link_libraries(test_golden PRIVATE clvgg_static PkgConfig::CMOCKA PkgConfig::OPENCL m)
+target_compile_definitions(test_golden PRIVATE TEST_DATA_DIR="${CMAKE_CURRENT_SOURCE_DIR}/data")
+foreach(case bundled enqueue vgg11 vgg13 vgg16 vgg19 vgg11_bn vgg13_bn vgg16_bn vgg19_bn vgg11_160x192 vgg16_batch2)
+  add_test(NAME golden_${case} COMMAND test_golden ${case})
+  # A whole network needs the machine for itself: all cores, and about 2 GB of memory for vgg19.
+  set_tests_properties(golden_${case} PROPERTIES LABELS "e2e;golden" TIMEOUT 600 RUN_SERIAL TRUE)
+endforeach()
+
+# PyTorch gets 182 of the 200 bundled images right, and 9085 of all 10,000 with these weights rounded to f16.
+set(accuracy_sh ${CMAKE_CURRENT_SOURCE_DIR}/e2e/test_accuracy.sh)
+add_test(NAME accuracy_200 COMMAND sh ${accuracy_sh} $<TARGET_FILE:clvgg> ${CMAKE_CURRENT_SOURCE_DIR}/data/cifar10 200 91.00 0.01 99.50)
+add_test(NAME accuracy_10000 COMMAND sh ${accuracy_sh} $<TARGET_FILE:clvgg> "" 10000 90.85 0.05 99.71)
+set_tests_properties(accuracy_200 accuracy_10000 PROPERTIES LABELS "e2e;accuracy" TIMEOUT 1200 RUN_SERIAL TRUE SKIP_RETURN_CODE 77)

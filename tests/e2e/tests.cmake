@@ -1,0 +1,36 @@
+# The product as its users meet it: the program, the header, the installed package, the answers.
+foreach(name test_cli test_cli_images)
+  clvgg_test(e2e ${name})
+  target_sources(${name} PRIVATE e2e/cli.c e2e/command.c)
+  target_link_libraries(${name} PRIVATE PkgConfig::JANSSON m)
+  add_dependencies(${name} clvgg)
+  set_tests_properties(${name} PROPERTIES ENVIRONMENT "CLVGG_CLI=$<TARGET_FILE:clvgg>" TIMEOUT 1800)
+endforeach()
+
+add_executable(header_c e2e/header_c.c)
+target_compile_options(header_c PRIVATE -std=c11 -pedantic-errors)
+target_link_libraries(header_c PRIVATE clvgg_shared)
+add_test(NAME header_c COMMAND header_c)
+set_tests_properties(header_c PROPERTIES LABELS e2e)
+
+include(CheckLanguage)
+check_language(CXX)
+if(CMAKE_CXX_COMPILER)
+  enable_language(CXX)
+  add_executable(header_cpp e2e/header_cpp.cpp)
+  # In place of the warnings set for C, of which C++ compilers know only some.
+  set_target_properties(header_cpp PROPERTIES CXX_STANDARD 11 CXX_EXTENSIONS OFF
+    COMPILE_OPTIONS "-Wall;-Wextra;-pedantic-errors;$<$<BOOL:${CLVGG_SANITIZE}>:-fsanitize=address,undefined>")
+  target_link_libraries(header_cpp PRIVATE clvgg_shared)
+  add_test(NAME header_cpp COMMAND header_cpp)
+  set_tests_properties(header_cpp PROPERTIES LABELS e2e)
+endif()
+
+add_test(NAME test_install COMMAND sh ${CMAKE_CURRENT_SOURCE_DIR}/e2e/test_install.sh ${PROJECT_BINARY_DIR}
+  ${CMAKE_C_COMPILER} ${CMAKE_CURRENT_SOURCE_DIR}/data/cifar10/cat/00000.png)
+set_tests_properties(test_install PROPERTIES LABELS e2e TIMEOUT 600)
+if(CLVGG_SANITIZE)
+  set_tests_properties(test_install PROPERTIES ENVIRONMENT "CFLAGS=-fsanitize=address,undefined")
+endif()
+
+include(${CMAKE_CURRENT_LIST_DIR}/golden.cmake OPTIONAL)

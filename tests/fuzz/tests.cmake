@@ -1,0 +1,20 @@
+# Fuzz targets, with clang only: cmake -DCMAKE_C_COMPILER=clang -DCLVGG_FUZZ=ON -DCLVGG_SANITIZE=ON, then for example
+#   mkdir corpus && tests/fuzz_checkpoint -max_total_time=60 -max_len=4096 corpus SOURCE/tests/data/checkpoint
+option(CLVGG_FUZZ "Build the libFuzzer targets (needs clang)" OFF)
+if(CLVGG_FUZZ)
+  if(NOT CMAKE_C_COMPILER_ID MATCHES "Clang")
+    message(FATAL_ERROR "CLVGG_FUZZ needs clang, found ${CMAKE_C_COMPILER_ID}")
+  endif()
+  # clvgg_fuzz(<name> <part>...): fuzz/<name>.c, with those parts compiled for coverage.
+  function(clvgg_fuzz name)
+    add_executable(${name} fuzz/${name}.c)
+    foreach(part ${ARGN})
+      target_compile_options(clvgg_${part} PRIVATE -fsanitize=fuzzer-no-link)
+      target_sources(${name} PRIVATE $<TARGET_OBJECTS:clvgg_${part}>)
+      target_link_libraries(${name} PRIVATE $<TARGET_PROPERTY:clvgg_${part},INTERFACE_LINK_LIBRARIES>)
+    endforeach()
+    target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/host)
+    target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  endfunction()
+  clvgg_fuzz(fuzz_checkpoint checkpoint base)
+endif()

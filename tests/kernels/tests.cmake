@@ -1,0 +1,1 @@
+clvgg_test(kernels test_device base device)

@@ -1,0 +1,113 @@
+/* The plan's rules and memory figures, on made-up devices: no OpenCL is called. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "plan/plan.h"
+
+static clvgg_device_info device(clvgg_device_type type) {
+  clvgg_device_info d = {.type = type,
+                         .compute_units = 8,
+                         .global_bytes = (uint64_t)8 << 30,
+                         .max_alloc_bytes = (uint64_t)2 << 30,
+                         .local_bytes = 32768,
+                         .local_is_dedicated = type == CLVGG_DEVICE_GPU,
+                         .max_work_group = 256,
+                         .max_work_item = {256, 256, 256},
+                         .native_float_width = type == CLVGG_DEVICE_CPU ? 16 : 1,
+                         .preferred_float_width = type == CLVGG_DEVICE_CPU ? 16 : 1,
+                         .base_align_bytes = 128,
+                         .usable = 1};
+  strcpy(d.name, "made up");
+  return d;
+}
+
+/* conv 3 -> 64 at 32x32, pool, fc 64*16*16 -> 10 */
+static void small_network(layer out[3]) {
+  memset(out, 0, 3 * sizeof *out);
+  strcpy(out[0].name, "conv1_1");
+  out[0].shape = (layer_shape){.op = LAYER_CONV, .relu = true, .in = {3, 32, 32}, .out = {64, 32, 32}};
+  strcpy(out[1].name, "pool1");
+  out[1].shape = (layer_shape){.op = LAYER_MAXPOOL, .in = {64, 32, 32}, .out = {64, 16, 16}};
+  strcpy(out[2].name, "fc6");
+  out[2].shape = (layer_shape){.op = LAYER_FC, .in = {64, 16, 16}, .out = {10, 1, 1}};
+}
+
+static void rules_follow_the_kind_of_device(void **state) {
+  (void)state;
+  layer layers[3];
+  small_network(layers);
+  plan p;
+  const clvgg_device_info cpu = device(CLVGG_DEVICE_CPU), gpu = device(CLVGG_DEVICE_GPU);
+  assert_int_equal(plan_make(&cpu, layers, 3, 1, NULL, &p), CLVGG_OK);
+  assert_string_equal(p.steps[0].algo->name, "conv_f32_nchw_direct");
+  plan_free(&p);
+  assert_int_equal(plan_make(&gpu, layers, 3, 1, NULL, &p), CLVGG_OK);
+  assert_string_equal(p.steps[0].algo->name, "conv_f32_nchw_tiled");
+  plan_free(&p);
+}
+
+static void asked_for_is_used_where_it_fits(void **state) {
+  (void)state;
+  layer layers[3];
+  small_network(layers);
+  plan p;
+  const clvgg_device_info cpu = device(CLVGG_DEVICE_CPU);
+  assert_int_equal(plan_make(&cpu, layers, 3, 1, "fc_f32_naive,conv_f32_nchw_naive", &p), CLVGG_OK);
+  assert_string_equal(p.steps[0].algo->name, "conv_f32_nchw_naive");
+  assert_string_equal(p.steps[1].algo->name, "maxpool_f32_nchw_naive");
+  assert_string_equal(p.steps[2].algo->name, "fc_f32_naive");
+  assert_string_equal(p.steps[0].source, "asked for");
+  plan_free(&p);
+  assert_int_equal(plan_make(&cpu, layers, 3, 1, "conv_f32_nchw_magic", &p), CLVGG_ERROR_ARGUMENT);
+  assert_non_null(strstr(clvgg_last_error(), "conv_f32_nchw_magic"));
+  assert_non_null(strstr(clvgg_last_error(), "conv_f32_nchw_naive"));
+}
+
+static void an_iteration_cap_excludes_long_loops(void **state) {
+  (void)state;
+  layer layers[3];
+  small_network(layers);
+  plan p;
+  clvgg_device_info capped = device(CLVGG_DEVICE_CPU);
+  capped.max_iterations = 2;
+  assert_int_equal(plan_make(&capped, layers, 3, 1, NULL, &p), CLVGG_ERROR_UNSUPPORTED);
+  assert_non_null(strstr(clvgg_last_error(), "conv1_1"));
+  assert_non_null(strstr(clvgg_last_error(), "iterations"));
+}
+
+static void activations_alternate_between_two_buffers(void **state) {
+  (void)state;
+  layer layers[3];
+  small_network(layers);
+  plan p;
+  const clvgg_device_info cpu = device(CLVGG_DEVICE_CPU);
+  assert_int_equal(plan_make(&cpu, layers, 3, 5, NULL, &p), CLVGG_OK);
+  /* even: input (3,32,32), pool's output (64,16,16); odd: conv's output (64,32,32), logits */
+  assert_int_equal(p.activation_bytes[0], 5 * 64 * 16 * 16 * 4);
+  assert_int_equal(p.activation_bytes[1], 5 * 64 * 32 * 32 * 4);
+  plan_free(&p);
+}
+
+static void impossible_sizes_are_refused(void **state) {
+  (void)state;
+  layer layers[3];
+  small_network(layers);
+  layers[0].shape.in.h = layers[0].shape.out.h = (size_t)1 << 40;
+  layers[0].shape.in.w = layers[0].shape.out.w = (size_t)1 << 40;
+  plan p;
+  const clvgg_device_info cpu = device(CLVGG_DEVICE_CPU);
+  assert_int_equal(plan_make(&cpu, layers, 3, 1, NULL, &p), CLVGG_ERROR_TOO_LARGE);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(rules_follow_the_kind_of_device), cmocka_unit_test(asked_for_is_used_where_it_fits),
+      cmocka_unit_test(an_iteration_cap_excludes_long_loops),
+      cmocka_unit_test(activations_alternate_between_two_buffers), cmocka_unit_test(impossible_sizes_are_refused)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
