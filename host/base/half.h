@@ -1,4 +1,4 @@
-/* Conversion of stored floating point formats to f32: IEEE 754 binary16, bfloat16. Inputs may be unaligned, little endian. */
+/* Stored floating point formats to f32: IEEE 754 binary16, bfloat16. Inputs may be unaligned, and are little endian. */
 #ifndef CLVGG_BASE_HALF_H
 #define CLVGG_BASE_HALF_H
 

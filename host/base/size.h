@@ -6,8 +6,12 @@
 #include <stddef.h>
 
 /* *out = a * b (or a + b); false, and *out unspecified, when it does not fit. */
-static inline bool size_mul(size_t a, size_t b, size_t *out) { return !__builtin_mul_overflow(a, b, out); }
-static inline bool size_add(size_t a, size_t b, size_t *out) { return !__builtin_add_overflow(a, b, out); }
+static inline bool size_mul(size_t a, size_t b, size_t *out) {
+  return !__builtin_mul_overflow(a, b, out);
+}
+static inline bool size_add(size_t a, size_t b, size_t *out) {
+  return !__builtin_add_overflow(a, b, out);
+}
 
 /* *out = the product of n factors; false when it does not fit. */
 static inline bool size_product(const size_t *factors, size_t n, size_t *out) {
@@ -17,7 +21,11 @@ static inline bool size_product(const size_t *factors, size_t n, size_t *out) {
   return true;
 }
 
-static inline size_t size_ceil_div(size_t a, size_t b) { return a / b + (a % b != 0); }
-static inline size_t size_round_up(size_t a, size_t multiple) { return size_ceil_div(a, multiple) * multiple; }
+static inline size_t size_ceil_div(size_t a, size_t b) {
+  return a / b + (a % b != 0);
+}
+static inline size_t size_round_up(size_t a, size_t multiple) {
+  return size_ceil_div(a, multiple) * multiple;
+}
 
 #endif

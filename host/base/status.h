@@ -21,8 +21,8 @@ void base_log(const char *format, ...) BASE_PRINTF(1, 2);
 
 /* Passes a failure of expression on to the caller. */
 #define TRY(expression)                              \
-  do {                                              \
-    const clvgg_status try_status_ = (expression);  \
+  do {                                               \
+    const clvgg_status try_status_ = (expression);   \
     if (try_status_ != CLVGG_OK) return try_status_; \
   } while (0)
 

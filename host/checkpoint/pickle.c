@@ -129,7 +129,7 @@ static clvgg_status take(machine *m, size_t n, const unsigned char **out) {
 
 /* An unsigned little-endian number of width bytes. */
 static clvgg_status take_number(machine *m, unsigned width, uint64_t *out) {
-  const unsigned char *bytes;
+  const unsigned char *bytes = NULL;
   TRY(take(m, width, &bytes));
   *out = 0;
   for (unsigned i = width; i-- > 0;) *out = *out << 8 | bytes[i];
@@ -186,10 +186,9 @@ static clvgg_status top(const machine *m, pickle_value **out) {
 
 /* Takes all values above the last mark; they stay valid until the next push. */
 static clvgg_status pop_mark(machine *m, pickle_value ***items, size_t *count) {
-  static pickle_value *nothing;
   if (m->mark_count == 0) return fail(m, "its mark is missing");
   const size_t start = m->marks[--m->mark_count];
-  *items = m->stack == NULL ? &nothing : m->stack + start;
+  *items = m->stack == NULL ? NULL : m->stack + start;
   *count = m->depth - start;
   m->depth = start;
   return CLVGG_OK;
@@ -265,7 +264,7 @@ static clvgg_status op_pop_mark(machine *m, unsigned a, unsigned b) {
 }
 
 static clvgg_status op_dup(machine *m, unsigned a, unsigned b) {
-  pickle_value *value;
+  pickle_value *value = NULL;
   (void)a, (void)b;
   TRY(top(m, &value));
   return push(m, value);
@@ -292,7 +291,7 @@ static clvgg_status op_int(machine *m, unsigned a, unsigned b) {
 /* a: width of the length */
 static clvgg_status op_long(machine *m, unsigned a, unsigned b) {
   uint64_t length, number = 0;
-  const unsigned char *bytes;
+  const unsigned char *bytes = NULL;
   pickle_value *value;
   (void)b;
   TRY(take_number(m, a, &length));
@@ -310,7 +309,7 @@ static clvgg_status op_long(machine *m, unsigned a, unsigned b) {
 }
 
 static clvgg_status op_float(machine *m, unsigned a, unsigned b) {
-  const unsigned char *bytes;
+  const unsigned char *bytes = NULL;
   pickle_value *value;
   uint64_t bits = 0;
   (void)b;
@@ -324,7 +323,7 @@ static clvgg_status op_float(machine *m, unsigned a, unsigned b) {
 /* a: width of the length, b: kind */
 static clvgg_status op_text(machine *m, unsigned a, unsigned b) {
   uint64_t length;
-  const unsigned char *bytes;
+  const unsigned char *bytes = NULL;
   pickle_value *value;
   TRY(take_number(m, a, &length));
   if (length > m->bytes) return fail(m, "a string is longer than the file");
@@ -337,8 +336,8 @@ static clvgg_status op_text(machine *m, unsigned a, unsigned b) {
 
 /* a: kind; all values above the mark become one */
 static clvgg_status op_collect(machine *m, unsigned a, unsigned b) {
-  pickle_value **items, *value;
-  size_t count;
+  pickle_value **items = NULL, *value;
+  size_t count = 0;
   (void)b;
   TRY(pop_mark(m, &items, &count));
   if (a == PICKLE_DICT && count % 2 != 0) return fail(m, "a dict's key has no value");
@@ -360,7 +359,7 @@ static clvgg_status op_tuple(machine *m, unsigned a, unsigned b) {
 
 /* a: kind of the container, b: items, or 0 for all above the mark. An opaque container drops them. */
 static clvgg_status op_append(machine *m, unsigned a, unsigned b) {
-  pickle_value **items, *container;
+  pickle_value **items = NULL, *container = NULL;
   size_t count = b;
   if (b == 0) {
     TRY(pop_mark(m, &items, &count));
@@ -397,8 +396,8 @@ static clvgg_status take_line(machine *m, const char **line, size_t *length) {
 }
 
 static clvgg_status op_global(machine *m, unsigned a, unsigned b) {
-  const char *module, *name;
-  size_t module_length, name_length;
+  const char *module = NULL, *name = NULL;
+  size_t module_length = 0, name_length = 0;
   (void)a, (void)b;
   TRY(take_line(m, &module, &module_length));
   TRY(take_line(m, &name, &name_length));
@@ -406,7 +405,7 @@ static clvgg_status op_global(machine *m, unsigned a, unsigned b) {
 }
 
 static clvgg_status op_stack_global(machine *m, unsigned a, unsigned b) {
-  pickle_value *module, *name;
+  pickle_value *module = NULL, *name = NULL;
   (void)a, (void)b;
   TRY(pop(m, &name));
   TRY(pop(m, &module));
@@ -475,7 +474,7 @@ static clvgg_status push_call(machine *m, const pickle_value *function, pickle_v
 
 /* a: 1 when a dict of keyword arguments lies on top */
 static clvgg_status op_call(machine *m, unsigned a, unsigned b) {
-  pickle_value *function, *args, *keywords;
+  pickle_value *function = NULL, *args = NULL, *keywords;
   (void)b;
   if (a) TRY(pop(m, &keywords));
   TRY(pop(m, &args));
@@ -485,7 +484,7 @@ static clvgg_status op_call(machine *m, unsigned a, unsigned b) {
 
 /* An object's state: OrderedDict's _metadata and the like, of no use here. */
 static clvgg_status op_build(machine *m, unsigned a, unsigned b) {
-  pickle_value *state, *object;
+  pickle_value *state, *object = NULL;
   (void)a, (void)b;
   TRY(pop(m, &state));
   TRY(top(m, &object));
@@ -496,7 +495,7 @@ static clvgg_status op_build(machine *m, unsigned a, unsigned b) {
 
 /* ('storage', class, key, location, elements[, view]), by torch.serialization's persistent_id */
 static clvgg_status op_storage(machine *m, unsigned a, unsigned b) {
-  pickle_value *id, *value;
+  pickle_value *id = NULL, *value;
   (void)a, (void)b;
   TRY(pop(m, &id));
   if (id->kind != PICKLE_TUPLE || id->as.items.count < 5 || !pickle_is_text(id->as.items.data[0], "storage"))
@@ -519,7 +518,7 @@ static clvgg_status op_storage(machine *m, unsigned a, unsigned b) {
 }
 
 static clvgg_status put(machine *m, uint64_t index) {
-  pickle_value *value;
+  pickle_value *value = NULL;
   TRY(top(m, &value));
   if (index >= MAX_VALUES) return fail(m, "its memo is too large");
   if (index >= m->memo_capacity) {

@@ -77,7 +77,7 @@ static clvgg_status set_shape(tensor *t, const json_t *shape) {
 static clvgg_status read_tensor(const char *name, const json_t *entry, const file_map *data, checkpoint *out,
                                 extent *where) {
   tensor t = {.name = name};
-  size_t element_bytes, elements;
+  size_t element_bytes = 0, elements;
   if (!json_is_object(entry)) return base_fail(CLVGG_ERROR_FORMAT, "the header's entry '%s' is not an object", name);
   TRY(set_dtype(&t, json_object_get(entry, "dtype"), &element_bytes));
   TRY(set_shape(&t, json_object_get(entry, "shape")));

@@ -68,8 +68,12 @@ static inline device_arg arg_buffer(struct _cl_mem *mem) {
   return (device_arg){.type = DEVICE_ARG_BUFFER, .value.mem = mem};
 }
 /* Values above INT32_MAX are the caller's error: supports() has bounded them. */
-static inline device_arg arg_int(size_t i) { return (device_arg){.type = DEVICE_ARG_INT, .value.i = (int32_t)i}; }
-static inline device_arg arg_float(float f) { return (device_arg){.type = DEVICE_ARG_FLOAT, .value.f = f}; }
+static inline device_arg arg_int(size_t i) {
+  return (device_arg){.type = DEVICE_ARG_INT, .value.i = (int32_t)i};
+}
+static inline device_arg arg_float(float f) {
+  return (device_arg){.type = DEVICE_ARG_FLOAT, .value.f = f};
+}
 static inline device_arg arg_local(size_t bytes) {
   return (device_arg){.type = DEVICE_ARG_LOCAL, .value.local_bytes = bytes};
 }

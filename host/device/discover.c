@@ -349,10 +349,10 @@ clvgg_status discover_devices(device_table *out) {
   if (code == CL_SUCCESS) {
     for (cl_uint i = 0; i < count && status == CLVGG_OK; i++) status = add_platform(out, i, platforms[i]);
     if (status == CLVGG_OK && out->count == 0) status = fail_without_devices(platforms, count);
+    if (out->count > 0) mark_default(out);
   } else {
     status = base_fail(CLVGG_ERROR_DEVICE, "clGetPlatformIDs: %s (%d)", device_code_name(code), (int)code);
   }
-  if (status == CLVGG_OK) mark_default(out);
   free(platforms);
   if (status != CLVGG_OK) discover_free(out);
   return status;

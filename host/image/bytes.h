@@ -41,7 +41,6 @@ typedef struct png_chunk {
   const uint8_t *type; /* four letters */
   const uint8_t *data;
   size_t bytes; /* of data */
-  bool intact;  /* its checksum is right */
 } png_chunk;
 
 /* Reads the chunk at *at (PNG_SIGNATURE_BYTES for the first) and moves *at behind it; false when the file ends before the
@@ -53,13 +52,18 @@ static inline bool png_next_chunk(const uint8_t *data, size_t bytes, size_t *at,
   out->type = data + *at + 4;
   out->data = data + *at + 8;
   out->bytes = length;
-#ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
-  out->intact = true; /* a fuzzer cannot guess checksums, and would test nothing behind them */
-#else
-  out->intact = bytes_crc32(out->type, length + 4) == bytes_be32(out->data + length);
-#endif
   *at += length + 12;
   return true;
+}
+
+/* Whether the chunk's checksum, over its type and data, is right. */
+static inline bool png_intact(const png_chunk *chunk) {
+#ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
+  (void)chunk;
+  return true; /* a fuzzer cannot guess checksums, and would test nothing behind them */
+#else
+  return bytes_crc32(chunk->type, chunk->bytes + 4) == bytes_be32(chunk->data + chunk->bytes);
+#endif
 }
 
 static inline bool png_is(const png_chunk *chunk, const char *type) {

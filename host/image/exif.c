@@ -60,7 +60,7 @@ static int jpeg_orientation(const uint8_t *data, size_t bytes) {
 static int png_orientation(const uint8_t *data, size_t bytes) {
   png_chunk chunk;
   for (size_t at = PNG_SIGNATURE_BYTES; png_next_chunk(data, bytes, &at, &chunk) && !png_is(&chunk, "IEND");)
-    if (png_is(&chunk, "eXIf")) return chunk.intact ? exif_orientation(chunk.data, chunk.bytes) : UPRIGHT;
+    if (png_is(&chunk, "eXIf")) return png_intact(&chunk) ? exif_orientation(chunk.data, chunk.bytes) : UPRIGHT;
   return UPRIGHT;
 }
 

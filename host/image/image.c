@@ -12,6 +12,8 @@
 #include "image/bytes.h"
 #include "image/stb.h"
 
+enum { FILE_MAX_BYTES = INT_MAX - 1024 }; /* stb_image counts in int, and a palette may be added */
+
 clvgg_status image_check_size(const char *what, size_t width, size_t height) {
   size_t pixels;
   if (width == 0 || height == 0)
@@ -149,7 +151,7 @@ static clvgg_status png_check(const uint8_t *data, size_t bytes, size_t *width, 
       TRY(image_check_size("PNG", *width, *height));
       raw = *width * *height * 8; /* at most four channels of 16 bits */
     }
-    if ((chunk.type[0] & 0x20) == 0 && !chunk.intact)
+    if ((chunk.type[0] & 0x20) == 0 && !png_intact(&chunk))
       return base_fail(CLVGG_ERROR_FORMAT, "PNG is damaged: its chunk %.4s at byte %zu has a wrong checksum",
                        (const char *)chunk.type, start);
     if ((chunk.type[0] & 0x20) == 0 && !png_is(&chunk, "IHDR") && !png_is(&chunk, "PLTE") && !png_is(&chunk, "IDAT") &&
@@ -164,6 +166,28 @@ static clvgg_status png_check(const uint8_t *data, size_t bytes, size_t *width, 
   if (*width * *height / 8 / 1032 > compressed || compressed > 2 * raw + 65536)
     return base_fail(CLVGG_ERROR_FORMAT, "PNG is damaged: %zux%zu pixels in %zu compressed bytes", *width, *height,
                      compressed);
+  return CLVGG_OK;
+}
+
+/* stb_image reads what was never written where a pixel is beyond a short palette; so it gets a copy with 256 colours, the
+ * rest black. NULL, without an error, when the file has no palette or a full one. *bytes becomes the copy's. */
+static clvgg_status png_fill_palette(const uint8_t *data, size_t *bytes, uint8_t **out) {
+  const size_t full = 3 * 256;
+  png_chunk chunk;
+  *out = NULL;
+  for (size_t at = PNG_SIGNATURE_BYTES; png_next_chunk(data, *bytes, &at, &chunk);) {
+    if (!png_is(&chunk, "PLTE") || chunk.bytes % 3 != 0 || chunk.bytes >= full) continue;
+    const size_t before = (size_t)(chunk.data - data) + chunk.bytes, missing = full - chunk.bytes;
+    *out = calloc(1, *bytes + missing);
+    if (*out == NULL) return base_fail(CLVGG_ERROR_MEMORY, "no memory for a PNG of %zu bytes", *bytes);
+    memcpy(*out, data, before);
+    memcpy(*out + before + missing, data + before, *bytes - before);
+    uint8_t *const length = *out + (chunk.type - data) - 4; /* of two significant bytes; nobody checks the sum again */
+    length[2] = (uint8_t)(full >> 8);
+    length[3] = (uint8_t)full;
+    *bytes += missing;
+    break;
+  }
   return CLVGG_OK;
 }
 
@@ -277,8 +301,8 @@ static const char *guess(const uint8_t *data, size_t bytes) {
 clvgg_status image_decode_memory(const uint8_t *data, size_t bytes, image *out) {
   *out = (image){0, 0, NULL};
   if (bytes == 0) return base_fail(CLVGG_ERROR_FORMAT, "is empty; JPEG, PNG, BMP and PNM are read");
-  if (bytes > INT_MAX)
-    return base_fail(CLVGG_ERROR_TOO_LARGE, "is a file of %zu bytes, expected at most %d", bytes, INT_MAX);
+  if (bytes > FILE_MAX_BYTES)
+    return base_fail(CLVGG_ERROR_TOO_LARGE, "is a file of %zu bytes, expected at most %d", bytes, FILE_MAX_BYTES);
   if (bytes >= 3 && data[0] == 'P' && isdigit(data[1]) && isspace(data[2])) return pnm_decode(data, bytes, out);
   const char *format = "BMP";
   check_fn check = NULL;
@@ -297,7 +321,11 @@ clvgg_status image_decode_memory(const uint8_t *data, size_t bytes, image *out) 
   TRY(check(data, bytes, &width, &height));
   int w = 0, h = 0;
   const char *reason = NULL;
-  out->rgb = stb_decode_rgb(data, bytes, &w, &h, &reason);
+  uint8_t *copy = NULL;
+  size_t stb_bytes = bytes;
+  if (check == png_check) TRY(png_fill_palette(data, &stb_bytes, &copy));
+  out->rgb = stb_decode_rgb(copy != NULL ? copy : data, stb_bytes, &w, &h, &reason);
+  free(copy);
   if (out->rgb == NULL && strcmp(reason, "outofmem") == 0)
     return base_fail(CLVGG_ERROR_MEMORY, "no memory for an image of %zux%zu", width, height);
   if (out->rgb == NULL)

@@ -1,7 +1,7 @@
 /*
  * Logits against PyTorch's, through the public interface alone: test_golden [CASE...], all cases when none is named.
  * The expected values are tests/golden/make_golden.py's (whole networks in float64, seeded weights) and make_cifar10.py's
- * (the bundled model on 200 real images).
+ * (the bundled model on 200 real images). CLVGG_DEVICE picks the device, CLVGG_TEST_ALGORITHM algorithms for the bundled_*.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -203,36 +203,41 @@ static void assert_same_answers(const cifar *c, const float *logits) {
   assert_in_range(right, 181, 183);
 }
 
+/* The bundled model, at most batch images at once. */
+typedef struct turn {
+  const char *name;
+  size_t batch, images;
+} turn;
+
+/* 200 = 12 * 16 + 8: full turns and a short last one; 3 does not divide 20; 1 is its own path in many plans. */
+static const turn turns[] = {{"bundled_16", 16, CIFAR_IMAGES}, {"bundled_3", 3, 20}, {"bundled_1", 1, 8}};
+
 static void test_bundled(void **state) {
-  (void)state;
+  const turn *t = *state;
   clvgg_device *device = NULL;
   clvgg_model *model = NULL;
+  clvgg_engine *engine = NULL;
+  clvgg_engine_options options;
+  clvgg_engine_options_init(&options);
+  options.max_batch = t->batch;
+  options.algorithm = getenv("CLVGG_TEST_ALGORITHM");
   assert_ok(clvgg_device_open(NULL, &device));
   assert_ok(clvgg_model_open(NULL, NULL, &model));
+  assert_ok(clvgg_engine_open(device, model, &options, &engine));
   cifar data;
   cifar_open(model, &data);
 
-  /* 200 = 12 * 16 + 8: full turns and a short last one; 3 does not divide 20; 1 is its own path in many plans. */
-  const struct { size_t batch, images; } turns[] = {{16, CIFAR_IMAGES}, {3, 20}, {1, 8}};
-  for (size_t t = 0; t < sizeof turns / sizeof *turns; t++) {
-    clvgg_engine_options options;
-    clvgg_engine_options_init(&options);
-    options.max_batch = turns[t].batch;
-    clvgg_engine *engine = NULL;
-    assert_ok(clvgg_engine_open(device, model, &options, &engine));
-    float *logits = poisoned((size_t)CIFAR_IMAGES * CIFAR_CLASSES);
-    assert_ok(clvgg_engine_run(engine, data.images, turns[t].images, logits));
-    char what[48];
-    snprintf(what, sizeof what, "bundled model, %zu at once", turns[t].batch);
-    assert_close(what, logits, data.logits, turns[t].images * CIFAR_CLASSES, BUNDLED_TOLERANCE);
-    if (turns[t].images == CIFAR_IMAGES)
-      assert_same_answers(&data, logits);
-    else
-      assert_true(isnan(logits[turns[t].images * CIFAR_CLASSES])); /* nothing written past the end */
-    free(logits);
-    clvgg_engine_close(&engine);
-  }
+  float *logits = poisoned((size_t)CIFAR_IMAGES * CIFAR_CLASSES);
+  assert_ok(clvgg_engine_run(engine, data.images, t->images, logits));
+  assert_close(t->name, logits, data.logits, t->images * CIFAR_CLASSES, BUNDLED_TOLERANCE);
+  if (t->images == CIFAR_IMAGES)
+    assert_same_answers(&data, logits);
+  else
+    assert_true(isnan(logits[t->images * CIFAR_CLASSES])); /* nothing written past the end */
+
+  free(logits);
   cifar_close(&data);
+  clvgg_engine_close(&engine);
   clvgg_model_close(&model);
   clvgg_device_close(&device);
 }
@@ -352,22 +357,28 @@ static void test_enqueue(void **state) {
 }
 
 int main(int argc, char **argv) {
-  enum { NETWORKS = sizeof network_cases / sizeof *network_cases };
-  struct CMUnitTest all[NETWORKS + 2] = {{"bundled", test_bundled, NULL, NULL, NULL},
-                                         {"enqueue", test_enqueue, NULL, NULL, NULL}};
+  enum {
+    NETWORKS = sizeof network_cases / sizeof *network_cases,
+    TURNS = sizeof turns / sizeof *turns,
+    ALL = NETWORKS + TURNS + 1
+  };
+  struct CMUnitTest all[ALL] = {{"enqueue", test_enqueue, NULL, NULL, NULL}};
+  for (size_t i = 0; i < TURNS; i++)
+    all[1 + i] = (struct CMUnitTest){turns[i].name, test_bundled, NULL, NULL, (void *)&turns[i]};
   for (size_t i = 0; i < NETWORKS; i++)
-    all[i + 2] = (struct CMUnitTest){network_cases[i].name, test_network, NULL, NULL, (void *)&network_cases[i]};
+    all[1 + TURNS + i] =
+        (struct CMUnitTest){network_cases[i].name, test_network, NULL, NULL, (void *)&network_cases[i]};
 
-  struct CMUnitTest tests[NETWORKS + 2];
+  struct CMUnitTest tests[ALL];
   size_t count = 0;
-  for (size_t i = 0; i < NETWORKS + 2; i++) {
+  for (size_t i = 0; i < ALL; i++) {
     int wanted = argc < 2;
     for (int a = 1; a < argc; a++) wanted |= strcmp(argv[a], all[i].name) == 0;
     if (wanted) tests[count++] = all[i];
   }
-  if (count < (size_t)(argc - 1) || count == 0) {
+  if (count == 0 || count < (size_t)(argc - 1)) {
     fprintf(stderr, "test_golden: no such case; known are:");
-    for (size_t i = 0; i < NETWORKS + 2; i++) fprintf(stderr, " %s", all[i].name);
+    for (size_t i = 0; i < ALL; i++) fprintf(stderr, " %s", all[i].name);
     fprintf(stderr, "\n");
     return 2;
   }

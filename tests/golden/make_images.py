@@ -94,6 +94,8 @@ def lossless(out):
         "grey4.png": (png((grey >> 4)[:, :, None], 4, 0), (grey3 >> 4) * np.uint8(17)),
         "interlaced.png": (png(rgb, 8, 2, interlace=True), rgb),
         "palette4.png": (png(index[:, :, None], 4, 3, chunk(b"PLTE", colours.tobytes())), colours[index]),
+        "palette_short.png": (png(index[:, :, None], 4, 3, chunk(b"PLTE", colours[:5].tobytes())),
+                              np.where(index[:, :, None] < 5, colours[index], np.uint8(0))),
         "palette8_trns.png": (png(index[:, :, None], 8, 3, chunk(b"PLTE", colours.tobytes())
                                   + chunk(b"tRNS", bytes(range(0, 110, 10)))), colours[index]),
         "rgb_trns.png": (png(rgb, 8, 2, chunk(b"tRNS", struct.pack(">3H", *map(int, rgb[2, 3])))), rgb),

@@ -1,4 +1,4 @@
-/* Damaged and hostile checkpoints: every fixture cut at every byte and with every byte changed, and lies about sizes. */
+/* Damaged and hostile checkpoints: fixtures cut at every byte, with every byte changed, and lies about sizes. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -9,10 +9,10 @@
 #include "unit/image_fixture.h"
 
 static const char *const small_files[] = {
-    "baseline.jpg", "progressive.jpg",     "restart.jpg",     "grey.jpg",   "cmyk.jpg",
-    "rgb8.png",     "interlaced.png",      "palette4.png",    "grey16.png", "palette8_trns.png",
-    "rgb24.bmp",    "palette8.bmp",        "bit1.bmp",        "rgb32.bmp",  "rgb.ppm",
-    "grey.pgm",     "orientation6_mm.jpg", "orientation6.png"};
+    "baseline.jpg",      "progressive.jpg", "restart.jpg",         "grey.jpg",        "cmyk.jpg",
+    "rgb8.png",          "interlaced.png",  "palette4.png",        "grey16.png",      "palette8_trns.png",
+    "palette_short.png", "rgb24.bmp",       "palette8.bmp",        "bit1.bmp",        "rgb32.bmp",
+    "rgb.ppm",           "grey.pgm",        "orientation6_mm.jpg", "orientation6.png"};
 enum { SMALL_FILES = sizeof small_files / sizeof *small_files };
 
 static clvgg_status decode(const uint8_t *data, size_t bytes, image *out) {

@@ -15,7 +15,7 @@
 static pickle p;
 static pickle_value *root;
 
-/* Reads a copy of exactly those bytes, so that AddressSanitizer sees a read behind them; it is freed by the next call. */
+/* Reads a copy of exactly those bytes, so that AddressSanitizer sees a read behind them; the next call frees it. */
 static clvgg_status read_bytes(const void *data, size_t bytes) {
   static unsigned char *copy;
   size_t used = 0;

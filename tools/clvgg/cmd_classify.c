@@ -87,7 +87,7 @@ static void add_json(const answers *a, const char *path, const char *error, size
   json_array_append_new(a->json, o);
 }
 
-static int take_answer(size_t index, const char *error, const float *logits, void *user) {
+static int take_answer(size_t index, int more, const char *error, const float *logits, void *user) {
   answers *a = user;
   const char *path = a->asked->images.path[index];
   size_t count = logits ? clvgg_top_k(logits, a->classes, a->top, a->index, a->probability) : 0;
@@ -97,7 +97,7 @@ static int take_answer(size_t index, const char *error, const float *logits, voi
   }
   if (a->json) {
     add_json(a, path, error, count);
-    progress_step(&a->progress, index + 1, NULL);
+    if (!more) progress_step(&a->progress, index + 1, NULL);
     return 0;
   }
   if (!error) print_answer(a, path, count);

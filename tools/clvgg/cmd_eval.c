@@ -62,7 +62,7 @@ static void write_prediction(scores *s, size_t index, const size_t *top, float p
     fprintf(s->predictions.stream, ",%zu,,\n", s->set->label[index]);
 }
 
-static int take_answer(size_t index, const char *error, const float *logits, void *user) {
+static int take_answer(size_t index, int more, const char *error, const float *logits, void *user) {
   scores *s = user;
   if (error) {
     json_t *failure = json_object();
@@ -82,6 +82,7 @@ static int take_answer(size_t index, const char *error, const float *logits, voi
     count_answer(&s->each[label], top[0] == label, among);
     write_prediction(s, index, top, probability[0]);
   }
+  if (more) return 0;
   char running[64] = "";
   if (s->all.images)
     snprintf(running, sizeof running, "top-1 %.2f  top-5 %.2f", percent(s->all.top1, s->all.images),

@@ -90,7 +90,8 @@ static int run_batches(pipeline *line, predict_fn fn, void *user) {
     }
     if (good && clvgg_engine_run(line->p->engine, pixels, good, logits)) code = cli_library_error();
     for (size_t i = 0, answer = 0; i < members; i++) {
-      if (code == CLI_DONE && fn(first + i, errors[i], errors[i] ? NULL : logits + answer * classes, user))
+      if (code == CLI_DONE &&
+          fn(first + i, i + 1 < members, errors[i], errors[i] ? NULL : logits + answer * classes, user))
         code = CLI_FAILED;
       answer += !errors[i];
       free(errors[i]);

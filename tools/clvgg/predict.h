@@ -36,8 +36,8 @@ int predictor_start(predictor *p, const cli_shared *shared, const image_options 
 void predictor_close(predictor *p);
 
 /* Called in the order of the images: error is NULL and logits is (classes), or error says what was wrong with the image
- * and logits is NULL. Returns 0 to go on. */
-typedef int (*predict_fn)(size_t index, const char *error, const float *logits, void *user);
+ * and logits is NULL. more: others of the same batch follow at once. Returns 0 to go on. */
+typedef int (*predict_fn)(size_t index, int more, const char *error, const float *logits, void *user);
 
 /* Runs count images. known_errors is NULL or (count) of texts: one that is not NULL is passed on instead of loading.
  * CLI_DONE; CLI_FAILED when fn stopped it or the engine failed (that is reported here). */
