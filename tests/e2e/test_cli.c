@@ -27,6 +27,7 @@ static void help_is_on_stdout(void **state) {
     assert_non_null(strstr(last.out, "Usage: clvgg "));
     assert_non_null(strstr(last.out, "Examples:\n  clvgg "));
     assert_non_null(strstr(last.out, "--json"));
+    for (const char *line = last.out; *line; line = strchr(line, '\n') + 1) assert_true(strcspn(line, "\n") <= 100);
     char *same = strdup(last.out);
     run("help %s", commands[i]);
     expect_code(0);

@@ -20,11 +20,12 @@
 
 static const cli_usage usage = {
     "bench", "",
-    "Times a network on seeded random images. Milliseconds are a whole batch's, from host memory to host memory, by\n"
-    "the wall clock; images/s follows from the median. First is from opening the engine (planning, compiling\n"
-    "kernels, uploading weights) to its first answer. Upload, compute and download are the device's own clock, the\n"
-    "median of three more runs with a clock on every layer. Memory is what the engine holds on the device. Every\n"
-    "configuration runs twice to warm up, then for --seconds and at least five times.\n",
+    "Times a network on seeded random images. Milliseconds are a whole batch's, from host memory to\n"
+    "host memory, by the wall clock; images/s follows from the median. First is from opening the engine\n"
+    "(planning, compiling kernels, uploading weights) to its first answer. Upload, compute and download\n"
+    "are the device's own clock, the median of three more runs with a clock on every layer. Memory is\n"
+    "what the engine holds on the device. Every configuration runs twice to warm up, then for --seconds\n"
+    "and at least five times.\n",
     "  clvgg bench\n"
     "  clvgg bench --arch vgg11,vgg16_bn -b 1,8 -d gpu\n"
     "  clvgg bench -m vgg16.pth -n 20 --layers --json\n",

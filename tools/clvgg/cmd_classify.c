@@ -14,8 +14,9 @@
 
 static const cli_usage usage = {
     "classify", "IMAGE...",
-    "Prints the most probable classes of each image: rank, probability in percent, class. A folder stands for the\n"
-    "images in it. An image that cannot be read is reported and the others are done; the exit status is then 1.\n",
+    "Prints the most probable classes of each image: rank, probability in percent, class. A folder\n"
+    "stands for the images in it. An image that cannot be read is reported and the others are done; the\n"
+    "exit status is then 1.\n",
     "  clvgg classify photo.jpg\n"
     "  clvgg classify -m vgg16.pth -k 3 holiday/ photo.jpg\n"
     "  clvgg classify -m caffe.pth --bgr --mean 103.94,116.78,123.68 --std 1,1,1 photo.jpg\n",

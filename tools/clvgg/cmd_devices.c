@@ -7,8 +7,8 @@
 
 static const cli_usage usage = {
     "devices", "",
-    "Lists every device of every OpenCL platform. '*' marks the one that is used without -d; a device that\n"
-    "cannot be used says why. Memory is in MiB (local: KiB).\n",
+    "Lists every device of every OpenCL platform. '*' marks the one that is used without -d; a device\n"
+    "that cannot be used says why. Memory is in MiB (local: KiB).\n",
     "  clvgg devices\n"
     "  clvgg devices --json\n",
     0};

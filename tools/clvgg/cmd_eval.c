@@ -13,12 +13,14 @@
 
 static const cli_usage usage = {
     "eval", "[DIR]",
-    "Measures Top-1 and Top-5 accuracy in percent. DIR holds a folder for each class, called by the class' name or\n"
-    "number (or, when no folder is either and there are as many as classes, in the order of the classes). --list\n"
-    "reads lines 'PATH LABEL' instead, LABEL a class number or name, PATH relative to the list's folder.\n"
-    "An image that cannot be read is reported, counted as failed and left out of the accuracy; the exit status\n"
-    "is then 1. images/s includes reading and decoding the files.\n"
-    "--csv has the columns class,images,top1,top5 (percent); --predictions path,label,pred,prob (class numbers).\n",
+    "Measures Top-1 and Top-5 accuracy in percent. DIR holds a folder for each class, called by the\n"
+    "class' name or number (or, when no folder is either and there are as many as classes, in the order\n"
+    "of the classes). --list reads lines 'PATH LABEL' instead, LABEL a class number or name, PATH\n"
+    "relative to the list's folder.\n"
+    "An image that cannot be read is reported, counted as failed and left out of the accuracy; the exit\n"
+    "status is then 1. images/s includes reading and decoding the files.\n"
+    "--csv has the columns class,images,top1,top5 (percent); --predictions path,label,pred,prob (class\n"
+    "numbers).\n",
     "  clvgg eval -m vgg16.pth imagenet/val\n"
     "  clvgg eval --list val.txt --limit 1000 --csv classes.csv --json\n",
     CLI_HAS_MODEL | CLI_HAS_DEVICE};

@@ -8,8 +8,8 @@
 
 static const cli_usage usage = {
     "info", "[FILE]",
-    "Describes a checkpoint (FILE, or -m MODEL, or the bundled model): its network, how images are prepared for\n"
-    "it, and its layers. FLOPs are for one image, a multiply-add counted once.\n",
+    "Describes a checkpoint (FILE, or -m MODEL, or the bundled model): its network, how images are\n"
+    "prepared for it, and its layers. FLOPs are for one image, a multiply-add counted once.\n",
     "  clvgg info vgg16.pth\n"
     "  clvgg info -m vgg16_bn --json\n",
     CLI_HAS_MODEL};

@@ -5,9 +5,10 @@
 
 static const cli_usage usage = {
     "models", "",
-    "Lists the family. Params is in millions; FLOPs is in 1e9 for one image of 224x224, a multiply-add counted\n"
-    "once; Top-1 and Top-5 are the published accuracy on ImageNet in percent. 'Here' says whether the checkpoint\n"
-    "is in the data folder, $XDG_DATA_HOME/clvgg or ~/.local/share/clvgg, so that -m takes the bare name.\n",
+    "Lists the family. Params is in millions; FLOPs is in 1e9 for one image of 224x224, a multiply-add\n"
+    "counted once; Top-1 and Top-5 are the published accuracy on ImageNet in percent. 'Here' says\n"
+    "whether the checkpoint is in the data folder, $XDG_DATA_HOME/clvgg or ~/.local/share/clvgg, so\n"
+    "that -m takes the bare name.\n",
     "  clvgg models\n"
     "  clvgg models --json\n",
     0};

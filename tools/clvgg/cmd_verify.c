@@ -13,10 +13,10 @@
 
 static const cli_usage usage = {
     "verify", "",
-    "Runs every algorithm on every layer of the network, and the whole network, on the device, and compares with the\n"
-    "C reference on the same random input. Prints what differs (--all: everything); the exit status is 1 when\n"
-    "anything does. 'unsupported' counts algorithms that this device or layer does not take. Max error is relative\n"
-    "to the largest value of the reference, and is what the tolerance bounds.\n",
+    "Runs every algorithm on every layer of the network, and the whole network, on the device, and\n"
+    "compares with the C reference on the same random input. Prints what differs (--all: everything);\n"
+    "the exit status is 1 when anything does. 'unsupported' counts algorithms that this device or layer\n"
+    "does not take. Tolerance bounds Max abs divided by the largest magnitude in the reference.\n",
     "  clvgg verify\n"
     "  clvgg verify --arch vgg16 --all\n"
     "  clvgg verify -m vgg11_bn.pth -d gpu -b 3 --json\n",

@@ -1,0 +1,163 @@
+/* Weights on the device: interleaving, padding, and panels where a buffer may be no larger than a few rows. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "algo/pack.h"
+#include "kernels/fixture.h"
+
+static void must(clvgg_status status) {
+  if (status != CLVGG_OK) fail_msg("%s: %s", clvgg_status_name(status), clvgg_last_error());
+}
+
+static clvgg_device *open_with(const char *limits) {
+  clvgg_device *dev = NULL;
+  if (limits)
+    setenv("CLVGG_DEVICE_LIMITS", limits, 1);
+  else
+    unsetenv("CLVGG_DEVICE_LIMITS");
+  must(clvgg_device_open(NULL, &dev));
+  return dev;
+}
+
+/* What lies in the panels is what the layer's rows say, and zeros after the last. */
+static void expect_rows(clvgg_device *dev, const packed_weights *w, const layer *l) {
+  float *row = malloc(w->length * sizeof *row);
+  for (size_t i = 0; i < w->panels; i++) {
+    const size_t rows = size_round_up(pack_row_count(w, i), w->group), bytes = rows * w->length * sizeof(float);
+    assert_int_equal(w->panel[i].bytes, bytes);
+    assert_true(bytes <= device_info(dev)->max_alloc_bytes);
+    float *panel = malloc(bytes);
+    must(device_read(dev, &w->panel[i], 0, panel, bytes));
+    for (size_t r = 0; r < rows; r++) {
+      const size_t o = pack_first_row(w, i) + r;
+      if (o < w->rows)
+        layer_read_rows(l, o, 1, row);
+      else
+        memset(row, 0, w->length * sizeof *row);
+      for (size_t k = 0; k < w->length; k++) {
+        const float got = panel[r / w->group * w->group * w->length + k * w->group + r % w->group];
+        if (got != row[k]) fail_msg("row %zu, element %zu is %g, expected %g", o, k, got, row[k]);
+      }
+    }
+    free(panel);
+  }
+  free(row);
+  const size_t padded = size_round_up(w->rows, w->group);
+  float *bias = malloc(padded * sizeof *bias);
+  assert_int_equal(w->bias.bytes, padded * sizeof *bias);
+  must(device_read(dev, &w->bias, 0, bias, padded * sizeof *bias));
+  for (size_t o = 0; o < padded; o++) assert_true(bias[o] == (o < w->rows ? l->bias[o] : 0));
+  free(bias);
+}
+
+static void pack(const char *limits, const layer_shape *s, bool batch_norm, size_t group, size_t panels) {
+  clvgg_device *dev = open_with(limits);
+  test_layer t;
+  layer_make(s, batch_norm, 3, &t);
+  packed_weights w;
+  must(pack_upload(dev, &t.l, group, &w));
+  assert_int_equal(w.panels, panels);
+  size_t rows = 0;
+  for (size_t i = 0; i < w.panels; i++) rows += pack_row_count(&w, i);
+  assert_int_equal(rows, s->out.c);
+  expect_rows(dev, &w, &t.l);
+  pack_release(dev, &w);
+  assert_int_equal(device_bytes_in_use(dev), 0);
+  layer_free(&t);
+  clvgg_device_close(&dev);
+}
+
+static void rows_are_interleaved(void **state) {
+  (void)state;
+  const layer_shape conv = conv_shape(5, 19, 3, 3, true);
+  for (size_t group = 1; group <= 16; group *= 2) {
+    pack(NULL, &conv, false, group, 1);
+    pack(NULL, &conv, true, group, 1);
+  }
+}
+
+static void large_weights_take_several_pieces(void **state) {
+  (void)state;
+  const layer_shape s = fc_shape((shape3){5000, 1, 1}, 1001, false); /* 20 MB, more than is staged at a time */
+  pack(NULL, &s, false, 1, 1);
+  pack(NULL, &s, true, 4, 1);
+}
+
+static void panels_are_whole_blocks(void **state) {
+  (void)state;
+  const layer_shape s = fc_shape((shape3){257, 1, 1}, 33, true);      /* a row is 1028 bytes */
+  pack("alloc=8192", &s, true, 1, 5);   /* 7 rows each */
+  pack("alloc=8224", &s, false, 1, 5);  /* 8 rows and not a byte more: 8 8 8 8 1 */
+  pack("alloc=8223", &s, false, 1, 5);  /* 7 7 7 7 5 */
+  pack("alloc=8223", &s, false, 4, 9);  /* one block of 4 rows each, the last with 1 */
+  pack("alloc=1028", &s, false, 1, 33); /* a panel a row */
+}
+
+static void what_cannot_fit_is_refused(void **state) {
+  (void)state;
+  const layer_shape s = fc_shape((shape3){257, 1, 1}, 33, true);
+  clvgg_device *dev = open_with("alloc=4000");
+  char why[ALGO_WHY_BYTES] = "";
+  assert_true(pack_fits(device_info(dev), &s, 1, true, why));
+  assert_false(pack_fits(device_info(dev), &s, 1, false, why));
+  assert_non_null(strstr(why, "33 x 257"));
+  assert_false(pack_fits(device_info(dev), &s, 4, true, why));
+  test_layer t;
+  layer_make(&s, false, 3, &t);
+  packed_weights w;
+  assert_int_equal(pack_upload(dev, &t.l, 4, &w), CLVGG_ERROR_TOO_LARGE);
+  pack_release(dev, &w);
+  t.l.weight = NULL;
+  assert_int_equal(pack_upload(dev, &t.l, 1, &w), CLVGG_ERROR_ARGUMENT);
+  pack_release(dev, &w);
+  layer_free(&t);
+  clvgg_device_close(&dev);
+}
+
+/* The fc algorithms compute from panels what they compute from one buffer; test_kernels has checked that one. */
+static void panels_change_no_bit(void **state) {
+  (void)state;
+  const layer_shape s = fc_shape((shape3){257, 1, 1}, 33, true);
+  static const char *const names[] = {"fc_f32_naive", "fc_f32_tiled"};
+  test_layer t;
+  layer_make(&s, false, 3, &t);
+  float in[3 * 257], out[2][3 * 33];
+  random_fill(5, -1, 1, in, COUNT(in));
+  for (size_t i = 0; i < COUNT(names); i++) {
+    for (size_t limited = 0; limited < 2; limited++) {
+      clvgg_device *dev = open_with(limited ? "alloc=8192" : NULL);
+      const algo_problem problem = {.shape = s, .batch = 3};
+      const algo *a = algo_find(names[i]);
+      int param[ALGO_MAX_PARAMS] = {0};
+      if (a->choose) a->choose(device_info(dev), &problem, param);
+      algo_instance inst;
+      must(algo_open(a, dev, &problem, param, &t.l, &inst));
+      device_buffer from, to;
+      must(device_buffer_create(dev, sizeof in, &from));
+      must(device_buffer_create(dev, sizeof out[0], &to));
+      must(device_write(dev, &from, 0, in, sizeof in));
+      must(algo_enqueue(&inst, 3, &from, &to, NULL));
+      must(device_read(dev, &to, 0, out[limited], sizeof out[0]));
+      algo_close(&inst);
+      device_buffer_release(dev, &from);
+      device_buffer_release(dev, &to);
+      clvgg_device_close(&dev);
+    }
+    assert_memory_equal(out[0], out[1], sizeof out[0]);
+  }
+  layer_free(&t);
+}
+
+int main(void) {
+  cache_make();
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(rows_are_interleaved),       cmocka_unit_test(large_weights_take_several_pieces),
+      cmocka_unit_test(panels_are_whole_blocks),    cmocka_unit_test(what_cannot_fit_is_refused),
+      cmocka_unit_test(panels_change_no_bit),
+  };
+  return cmocka_run_group_tests_name("pack", tests, NULL, NULL);
+}

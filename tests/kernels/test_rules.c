@@ -1,0 +1,182 @@
+/* What the algorithms choose and refuse on made-up devices, small ones too. No kernel runs. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "kernels/fixture.h"
+
+static clvgg_device_info make_device(clvgg_device_type type, size_t group, uint64_t local) {
+  return (clvgg_device_info){.type = type,
+                             .name = "made up",
+                             .max_alloc_bytes = (uint64_t)1 << 30,
+                             .local_bytes = local,
+                             .max_work_group = group,
+                             .max_work_item = {group, group, group},
+                             .native_float_width = 4};
+}
+
+static const layer_shape vgg[] = {
+    {.op = LAYER_CONV, .relu = true, .in = {3, 224, 224}, .out = {64, 224, 224}},
+    {.op = LAYER_CONV, .relu = true, .in = {512, 14, 14}, .out = {512, 14, 14}},
+    {.op = LAYER_CONV, .relu = true, .in = {1, 1, 1}, .out = {1, 1, 1}},
+    {.op = LAYER_MAXPOOL, .in = {64, 224, 224}, .out = {64, 112, 112}},
+    {.op = LAYER_AVGPOOL, .in = {512, 9, 9}, .out = {512, 7, 7}},
+    {.op = LAYER_FC, .relu = true, .in = {512, 7, 7}, .out = {4096, 1, 1}},
+    {.op = LAYER_FC, .in = {4096, 1, 1}, .out = {1000, 1, 1}},
+    {.op = LAYER_SOFTMAX, .in = {1000, 1, 1}, .out = {1000, 1, 1}},
+};
+
+static void names_are_unique_and_found(void **state) {
+  (void)state;
+  assert_true(algo_count() > 0);
+  for (size_t i = 0; i < algo_count(); i++) {
+    assert_non_null(algo_get(i)->name);
+    assert_ptr_equal(algo_find(algo_get(i)->name), algo_get(i));
+  }
+  assert_null(algo_get(algo_count()));
+  assert_null(algo_find("conv_f32_nchw"));
+  assert_null(algo_find(""));
+}
+
+static void params_are_printed(void **state) {
+  (void)state;
+  char text[128];
+  const int param[ALGO_MAX_PARAMS] = {8, 2, 4};
+  assert_string_equal(algo_params_text(algo_find("conv_f32_nchw_direct"), param, text, sizeof text),
+                      "TILE_X=8 TILE_Y=2 TILE_OC=4");
+  assert_string_equal(algo_params_text(algo_find("conv_f32_nchw_direct"), param, text, 10), "TILE_X=8 ");
+  assert_string_equal(algo_params_text(algo_find("conv_f32_nchw_naive"), param, text, sizeof text), "");
+}
+
+/* Every choice is legal and fits the device that it was made for. */
+static void choices_fit_any_device(void **state) {
+  (void)state;
+  static const size_t groups[] = {1, 2, 8, 64, 100, 256, 1024, 4096};
+  static const uint64_t locals[] = {256, 1024, 16384, 65536};
+  for (size_t i = 0; i < algo_count(); i++)
+    for (size_t s = 0; s < COUNT(vgg); s++)
+      for (size_t g = 0; g < COUNT(groups); g++)
+        for (size_t k = 0; k < COUNT(locals); k++)
+          for (int type = CLVGG_DEVICE_CPU; type <= CLVGG_DEVICE_GPU; type++)
+            for (size_t batch = 1; batch <= 64; batch *= 4) {
+              const algo *a = algo_get(i);
+              if (a->op != vgg[s].op || (strstr(a->name, "clblast") && !device_has_clblast())) continue;
+              const clvgg_device_info dev = make_device((clvgg_device_type)type, groups[g], locals[k]);
+              const algo_problem problem = {.shape = vgg[s], .batch = batch};
+              int param[ALGO_MAX_PARAMS] = {0};
+              char why[ALGO_WHY_BYTES] = "", text[128];
+              if (a->choose) a->choose(&dev, &problem, param);
+              if (!algo_supports(a, &dev, &problem, param, why))
+                fail_msg("%s [%s] for groups of %zu, %llu local bytes: %s", a->name,
+                         algo_params_text(a, param, text, sizeof text), groups[g], (unsigned long long)locals[k], why);
+            }
+}
+
+/* Expects that it is refused, with a reason that has the word. */
+static void refused(const char *name, const clvgg_device_info *dev, const algo_problem *p, int first_param,
+                    const char *word) {
+  const algo *a = algo_find(name);
+  int param[ALGO_MAX_PARAMS] = {0};
+  char why[ALGO_WHY_BYTES] = "";
+  if (a->choose) a->choose(dev, p, param);
+  if (first_param) param[0] = first_param;
+  if (algo_supports(a, dev, p, param, why)) fail_msg("%s should be refused (%s)", name, word);
+  if (!strstr(why, word)) fail_msg("%s is refused with '%s', which does not say '%s'", name, why, word);
+}
+
+static void reasons_are_given(void **state) {
+  (void)state;
+  clvgg_device_info dev = make_device(CLVGG_DEVICE_GPU, 256, 16384);
+  algo_problem p = {.shape = conv_shape(512, 512, 14, 14, true), .batch = 1};
+  refused("fc_f32_tiled", &dev, &p, 0, "fc");
+  refused("conv_f32_nchw_direct", &dev, &p, 3, "TILE_X cannot be 3");
+
+  dev.max_iterations = 65535;
+  refused("conv_f32_nchw_direct", &dev, &p, 0, "65535");
+  dev.max_iterations = 0;
+
+  dev.max_alloc_bytes = 512 * 512 * 9 * 4 - 1;
+  refused("conv_f32_nchw_naive", &dev, &p, 0, "weights");
+  refused("conv_f32_nchw_direct", &dev, &p, 0, "weights");
+  refused("conv_f32_nchw_tiled", &dev, &p, 0, "weights");
+
+  p.shape = fc_shape((shape3){512, 7, 7}, 4096, true);
+  dev.max_alloc_bytes = 25088 * 4 - 1; /* not even one row */
+  refused("fc_f32_naive", &dev, &p, 0, "weights");
+  refused("fc_f32_tiled", &dev, &p, 0, "weights");
+
+  dev.max_alloc_bytes = UINT64_MAX;
+  p = (algo_problem){.shape = conv_shape(64, 64, 4096, 4096, true), .batch = 2}; /* 2^31 elements */
+  refused("conv_f32_nchw_naive", &dev, &p, 0, "32-bit");
+  p = (algo_problem){.shape = conv_shape(SIZE_MAX / 2, 64, 4096, 4096, true), .batch = 2};
+  refused("conv_f32_nchw_naive", &dev, &p, 0, "32-bit");
+  p = (algo_problem){.shape = conv_shape(4, 4, 4, 4, true), .batch = 0};
+  refused("conv_f32_nchw_naive", &dev, &p, 0, "empty");
+  p = (algo_problem){.shape = maxpool_shape(4, 1, 4), .batch = 1}; /* no output row */
+  refused("maxpool_f32_nchw_naive", &dev, &p, 0, "empty");
+  p = (algo_problem){.shape = conv_shape(4, 4, 4, 4, true), .batch = 1};
+  p.shape.out.w = 5;
+  refused("conv_f32_nchw_naive", &dev, &p, 0, "agree");
+
+  dev = make_device(CLVGG_DEVICE_GPU, 64, 16384);
+  p = (algo_problem){.shape = fc_shape((shape3){64, 1, 1}, 10, true), .batch = 1};
+  refused("fc_f32_tiled", &dev, &p, 128, "work-group");
+  dev.local_bytes = 1023; /* 4 rows x 1 image x 64 items x 4 bytes are 1024 */
+  refused("fc_f32_tiled", &dev, &p, 64, "local memory");
+  dev.local_bytes = 16384;
+  p.shape = conv_shape(64, 64, 14, 14, true);
+  refused("conv_f32_nchw_tiled", &dev, &p, 16, "work-group"); /* chosen are 8 x 8 */
+  p.shape = softmax_shape(1000);
+  refused("softmax_f32_naive", &dev, &p, 256, "work-group");
+}
+
+static void workspace_is_bounded(void **state) {
+  (void)state;
+  if (!device_has_clblast()) skip();
+  const algo *a = algo_find("conv_f32_nchw_im2col_clblast");
+  clvgg_device_info dev = make_device(CLVGG_DEVICE_GPU, 256, 16384);
+  const int param[ALGO_MAX_PARAMS] = {0};
+  char why[ALGO_WHY_BYTES];
+  /* 576 x 224 floats a row: 224 rows are 110 MiB, so two strips of 112. */
+  algo_problem p = {.shape = conv_shape(64, 64, 224, 224, true), .batch = 64};
+  assert_int_equal(algo_workspace_bytes(a, &dev, &p, param), 576 * 224 * 112 * sizeof(float));
+  dev.max_alloc_bytes = 1 << 20; /* two rows */
+  assert_int_equal(algo_workspace_bytes(a, &dev, &p, param), 576 * 224 * 2 * sizeof(float));
+  dev.max_alloc_bytes = 576 * 224 * sizeof(float) - 1;
+  assert_false(algo_supports(a, &dev, &p, param, why));
+  assert_int_equal(algo_workspace_bytes(algo_find("conv_f32_nchw_naive"), &dev, &p, param), 0);
+}
+
+/* The naive variants run where loops are capped: VGG-16's longest sums are 25088 and 512 * 9. */
+static void naive_variants_stay_below_the_iteration_cap(void **state) {
+  (void)state;
+  clvgg_device_info dev = make_device(CLVGG_DEVICE_CPU, 1024, 32768);
+  dev.max_iterations = 65535;
+  static const char *const names[] = {
+      [LAYER_CONV] = "conv_f32_nchw_naive",       [LAYER_MAXPOOL] = "maxpool_f32_nchw_naive",
+      [LAYER_AVGPOOL] = "avgpool_f32_nchw_naive", [LAYER_FC] = "fc_f32_naive",
+      [LAYER_SOFTMAX] = "softmax_f32_naive"};
+  for (size_t s = 0; s < COUNT(vgg); s++) {
+    const algo *a = algo_find(names[vgg[s].op]);
+    const algo_problem p = {.shape = vgg[s], .batch = 8};
+    int param[ALGO_MAX_PARAMS] = {0};
+    char why[ALGO_WHY_BYTES] = "";
+    if (a->choose) a->choose(&dev, &p, param);
+    if (!algo_supports(a, &dev, &p, param, why)) fail_msg("%s: %s", a->name, why);
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(names_are_unique_and_found),
+      cmocka_unit_test(params_are_printed),
+      cmocka_unit_test(choices_fit_any_device),
+      cmocka_unit_test(reasons_are_given),
+      cmocka_unit_test(workspace_is_bounded),
+      cmocka_unit_test(naive_variants_stay_below_the_iteration_cap),
+  };
+  return cmocka_run_group_tests_name("rules", tests, NULL, NULL);
+}
