@@ -37,9 +37,9 @@
 #endif
 
 #define PASTE_(a, b) a##b
-#define PASTE(a, b) PASTE_(a, b)
+#define PASTE(a, b)  PASTE_(a, b)
 typedef PASTE(float, ITEM_OC) floato;
-#define VLOAD PASTE(vload, ITEM_OC)
+#define VLOAD  PASTE(vload, ITEM_OC)
 #define VSTORE PASTE(vstore, ITEM_OC)
 
 #define TILE_W GROUP_X

@@ -6,19 +6,18 @@
 #ifndef CLVGG_ALGO_ALGO_H
 #define CLVGG_ALGO_ALGO_H
 
+#include "algo/layout.h"
 #include "device/device.h"
 #include "network/layer.h"
 
 #define ALGO_MAX_PARAMS 8
-#define ALGO_WHY_BYTES 200
-
-/* How activations lie in memory; the plan converts where two neighbours differ. */
-typedef enum algo_layout { ALGO_NCHW } algo_layout;
+#define ALGO_WHY_BYTES  200
 
 /* The work: one layer on up to batch images at a time. */
 typedef struct algo_problem {
   layer_shape shape;
   size_t batch;
+  size_t block; /* of ALGO_NCHWC: algo_block(dev) */
 } algo_problem;
 
 /* A kernel macro that may be set: its name in the .cl file, and the values that it may take. */
@@ -43,6 +42,9 @@ struct algo {
   const char *name;
   layer_op op;
   algo_layout in, out;
+  double error_growth; /* how much larger its rounding errors may be than those of direct sums; 0 means 1 */
+  bool pools;          /* conv: can do the 2x2 max-pooling that follows, too */
+  bool f16_weights; /* stores weights in half precision: an answer of its own accuracy, so only where it was allowed */
   const algo_param *params; /* ends at a NULL name; may be NULL */
 
   /* The values that rules pick from the device's capabilities and the shape. */
@@ -51,6 +53,9 @@ struct algo {
   bool (*supports)(const clvgg_device_info *dev, const algo_problem *p, const int *param, char *why);
   /* Loop iterations that one work-item runs, all its loops added up (outer ones too): some drivers cap them. */
   uint64_t (*iterations)(const algo_problem *p, const int *param);
+  /* The model of its time, in floating point operations at the device's peak: only ratios matter. NULL: it is known only to
+   * be slower than any that has a model; among those registry order decides. */
+  double (*cost)(const clvgg_device_info *dev, const algo_problem *p, const int *param);
   /* Scratch memory that enqueue needs, shared between the layers. NULL: none. */
   size_t (*workspace_bytes)(const clvgg_device_info *dev, const algo_problem *p, const int *param);
 

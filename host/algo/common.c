@@ -25,8 +25,8 @@ clvgg_status algo_build(const algo_instance *inst, const char *source, const cha
   char options[512] = "";
   size_t used = 0;
   for (size_t i = 0; inst->algo->params && inst->algo->params[i].name; i++)
-    used += (size_t)snprintf(options + used, sizeof options - used, "%s-D%s=%d", i ? " " : "", inst->algo->params[i].name,
-                             inst->param[i]);
+    used += (size_t)snprintf(options + used, sizeof options - used, "%s-D%s=%d", i ? " " : "",
+                             inst->algo->params[i].name, inst->param[i]);
   return device_kernel_create(inst->dev, source, name, options, out);
 }
 
@@ -70,8 +70,8 @@ clvgg_status algo_check(const algo_instance *inst, size_t batch, const device_bu
     const device_buffer *buffer;
     size_t bytes;
   } needs[] = {
-      {"input", in, batch * shape3_elements(p->shape.in) * sizeof(float)},
-      {"output", out, batch * shape3_elements(p->shape.out) * sizeof(float)},
+      {"input", in, algo_elements(inst->algo->in, p->shape.in, batch, p->block) * sizeof(float)},
+      {"output", out, algo_elements(inst->algo->out, p->shape.out, batch, p->block) * sizeof(float)},
       {"workspace", workspace, algo_workspace_bytes(inst->algo, device_info(inst->dev), p, inst->param)},
   };
   for (size_t i = 0; i < COUNT_OF(needs); i++) {
@@ -88,9 +88,11 @@ void algo_conv_args(const algo_instance *inst, size_t batch, const device_buffer
   const packed_weights *w = &algo_state_of(inst)->weights;
   const layer_shape *s = &inst->problem.shape;
   const device_arg all[ALGO_CONV_ARGS] = {
-      arg_buffer(in->mem), arg_buffer(w->panel[0].mem), arg_buffer(w->bias.mem), arg_buffer(out->mem),
-      arg_int(batch),      arg_int(s->in.c),            arg_int(s->out.c),       arg_int(s->out.h),
-      arg_int(s->out.w),   arg_float(algo_lowest(s)),
+      arg_buffer(in->mem),     arg_buffer(w->panel[0].mem),
+      arg_buffer(w->bias.mem), arg_buffer(out->mem),
+      arg_int(batch),          arg_int(s->in.c),
+      arg_int(s->out.c),       arg_int(s->out.h),
+      arg_int(s->out.w),       arg_float(algo_lowest(s)),
   };
   memcpy(args, all, sizeof all);
 }
@@ -117,10 +119,6 @@ int algo_power_of_two(size_t most, size_t limit) {
   int power = 1;
   while ((size_t)power * 2 <= most && (size_t)power * 2 <= limit) power *= 2;
   return power;
-}
-
-int algo_cpu_width(const clvgg_device_info *dev) {
-  return dev->native_float_width >= 16 ? 16 : dev->native_float_width >= 8 ? 8 : 4;
 }
 
 void algo_any_group(const algo_instance *inst, const device_kernel *kernel, size_t local[3]) {

@@ -12,6 +12,9 @@
 extern const algo algo_conv_naive, algo_conv_direct, algo_conv_tiled, algo_conv_im2col;
 extern const algo algo_maxpool_naive, algo_avgpool_naive, algo_softmax_naive;
 extern const algo algo_fc_naive, algo_fc_tiled, algo_fc_clblast;
+extern const algo algo_conv_winograd, algo_conv_winograd_fused, algo_conv_direct_nchwc, algo_conv_direct_image;
+extern const algo algo_maxpool_nchwc, algo_avgpool_nchwc, algo_fc_gemv, algo_fc_gemv_nchwc;
+extern const algo algo_convert_to_blocked, algo_convert_to_plain;
 
 /* An instance's state, enough for every algorithm so far. */
 typedef struct algo_state {
@@ -20,7 +23,9 @@ typedef struct algo_state {
   packed_weights weights;
 } algo_state;
 
-static inline algo_state *algo_state_of(const algo_instance *inst) { return inst->state; }
+static inline algo_state *algo_state_of(const algo_instance *inst) {
+  return inst->state;
+}
 
 /* Makes the zeroed state; algo_state_release is every algorithm's release. */
 clvgg_status algo_state_open(algo_instance *inst);
@@ -53,13 +58,12 @@ void algo_fc_args(const algo_instance *inst, size_t batch, size_t panel, const d
                   const device_buffer *out, device_arg args[ALGO_FC_ARGS]);
 
 /* The least value that the epilogue lets through. */
-static inline float algo_lowest(const layer_shape *s) { return s->relu ? 0.0f : -INFINITY; }
+static inline float algo_lowest(const layer_shape *s) {
+  return s->relu ? 0.0f : -INFINITY;
+}
 
 /* The largest power of two that is at most both. 1 when either is 0. */
 int algo_power_of_two(size_t most, size_t limit);
-
-/* The vector width for a CPU's registers: 4, 8 or 16. */
-int algo_cpu_width(const clvgg_device_info *dev);
 
 /* The group for kernels that take any: 16 x 4 or what fits. The same for all layers and never the driver's choice: PoCL
  * compiles a kernel again for every size. */

@@ -13,7 +13,7 @@ static const algo_param params[] = {
 static void choose(const clvgg_device_info *dev, const algo_problem *p, int *param) {
   const bool cpu = dev->type == CLVGG_DEVICE_CPU;
   /* TILE_Y * TILE_OC sums of a vector each: half of AVX-512's 32 registers, most of the 16 of AVX2 and SSE. */
-  param[TILE_X] = cpu ? algo_cpu_width(dev) : 4;
+  param[TILE_X] = cpu ? (int)algo_block(dev) : 4;
   param[TILE_Y] = cpu && param[TILE_X] < 16 ? 1 : 2;
   param[TILE_OC] = algo_power_of_two(8, p->shape.out.c);
 }

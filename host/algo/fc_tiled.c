@@ -23,7 +23,7 @@ static bool group_fits(const clvgg_device_info *dev, const int *param) {
 static void choose(const clvgg_device_info *dev, const algo_problem *p, int *param) {
   const bool cpu = dev->type == CLVGG_DEVICE_CPU;
   param[GROUP] = cpu ? 1 : 64;
-  param[WIDTH] = cpu ? algo_cpu_width(dev) : 4;
+  param[WIDTH] = cpu ? (int)algo_block(dev) : 4;
   /* Weights come from memory once for every IMAGES images; ROWS x IMAGES sums of a vector each stay in registers. */
   param[IMAGES] = algo_power_of_two(p->batch, cpu ? 8 : 4);
   param[ROWS] = param[IMAGES] == 8 ? 2 : 4;

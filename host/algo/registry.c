@@ -6,15 +6,39 @@
 
 /* The only place to edit when an algorithm is added. A search goes from top to bottom. */
 static const algo *const registry[] = {
-    &algo_conv_direct,   &algo_conv_tiled,    &algo_conv_im2col, &algo_conv_naive, /* 3x3 convolution */
-    &algo_maxpool_naive, &algo_avgpool_naive,                                      /* pooling */
-    &algo_fc_tiled,      &algo_fc_clblast,    &algo_fc_naive,                      /* fully connected */
+    /* 3x3 convolution */
+    &algo_conv_winograd_fused,
+    &algo_conv_winograd,
+    &algo_conv_direct_nchwc,
+    &algo_conv_direct_image,
+    &algo_conv_direct,
+    &algo_conv_tiled,
+    &algo_conv_im2col,
+    &algo_conv_naive,
+    /* pooling */
+    &algo_maxpool_nchwc,
+    &algo_avgpool_nchwc,
+    &algo_maxpool_naive,
+    &algo_avgpool_naive,
+    /* fully connected */
+    &algo_fc_gemv_nchwc,
+    &algo_fc_gemv,
+    &algo_fc_tiled,
+    &algo_fc_clblast,
+    &algo_fc_naive,
+    /* the rest */
     &algo_softmax_naive,
+    &algo_convert_to_blocked,
+    &algo_convert_to_plain,
 };
 
-size_t algo_count(void) { return COUNT_OF(registry); }
+size_t algo_count(void) {
+  return COUNT_OF(registry);
+}
 
-const algo *algo_get(size_t i) { return i < COUNT_OF(registry) ? registry[i] : NULL; }
+const algo *algo_get(size_t i) {
+  return i < COUNT_OF(registry) ? registry[i] : NULL;
+}
 
 const algo *algo_find(const char *name) {
   for (size_t i = 0; i < COUNT_OF(registry); i++)
@@ -40,7 +64,7 @@ static bool fits_int32(const algo_problem *p, shape3 shape) {
 static bool is_consistent(const layer_shape *s) {
   switch (s->op) {
     case LAYER_CONV:
-      return s->out.h == s->in.h && s->out.w == s->in.w;
+      return s->out.h == s->in.h / (s->pool ? 2 : 1) && s->out.w == s->in.w / (s->pool ? 2 : 1);
     case LAYER_MAXPOOL:
       return s->out.c == s->in.c && s->out.h == s->in.h / 2 && s->out.w == s->in.w / 2;
     case LAYER_AVGPOOL:
@@ -49,6 +73,8 @@ static bool is_consistent(const layer_shape *s) {
       return s->out.h == 1 && s->out.w == 1;
     case LAYER_SOFTMAX:
       return s->in.h == 1 && s->in.w == 1 && s->out.c == s->in.c && s->out.h == 1 && s->out.w == 1;
+    case LAYER_CONVERT:
+      return s->out.c == s->in.c && s->out.h == s->in.h && s->out.w == s->in.w;
   }
   return false;
 }
@@ -59,6 +85,7 @@ bool algo_supports(const algo *a, const clvgg_device_info *dev, const algo_probl
     return algo_refuse(why, "it computes %s layers, not %s", layer_op_name(a->op), layer_op_name(p->shape.op));
   if (!is_consistent(&p->shape))
     return algo_refuse(why, "the shapes of %s do not agree", layer_shape_text(&p->shape, text, sizeof text));
+  if (p->shape.pool && !a->pools) return algo_refuse(why, "it leaves the pooling to a layer of its own");
   if (!fits_int32(p, p->shape.in) || !fits_int32(p, p->shape.out))
     return algo_refuse(why, "%zu images of %s need more than 32-bit indices (or are empty)", p->batch,
                        layer_shape_text(&p->shape, text, sizeof text));

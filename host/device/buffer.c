@@ -88,6 +88,20 @@ clvgg_status device_read(clvgg_device *dev, const device_buffer *from, size_t of
   return code == CL_SUCCESS ? CLVGG_OK : device_fail(dev, code, "cannot read %zu bytes from a buffer", bytes);
 }
 
+clvgg_status device_map(clvgg_device *dev, const device_buffer *buffer, size_t offset, size_t bytes, void **out) {
+  *out = NULL;
+  TRY(check_range(dev, "map", buffer->bytes, offset, bytes));
+  cl_int code = CL_SUCCESS;
+  *out = clEnqueueMapBuffer(dev->queue, buffer->mem, CL_TRUE, CL_MAP_WRITE_INVALIDATE_REGION, offset, bytes, 0, NULL,
+                            NULL, &code);
+  return code == CL_SUCCESS && *out ? CLVGG_OK : device_fail(dev, code, "cannot map %zu bytes of a buffer", bytes);
+}
+
+clvgg_status device_unmap(clvgg_device *dev, const device_buffer *buffer, void *mapped) {
+  const cl_int code = clEnqueueUnmapMemObject(dev->queue, buffer->mem, mapped, 0, NULL, NULL);
+  return code == CL_SUCCESS ? CLVGG_OK : device_fail(dev, code, "cannot unmap a buffer");
+}
+
 static clvgg_status memory_size(const clvgg_device *dev, cl_mem mem, size_t *bytes) {
   const cl_int code =
       mem == NULL ? CL_INVALID_MEM_OBJECT : clGetMemObjectInfo(mem, CL_MEM_SIZE, sizeof *bytes, bytes, NULL);

@@ -29,6 +29,9 @@ void device_buffer_release(clvgg_device *dev, device_buffer *buffer); /* takes a
 /* Blocking copies; offset and bytes must lie inside the buffer. */
 clvgg_status device_write(clvgg_device *dev, const device_buffer *to, size_t offset, const void *from, size_t bytes);
 clvgg_status device_read(clvgg_device *dev, const device_buffer *from, size_t offset, void *to, size_t bytes);
+/* bytes from offset on as host memory, to be written whole before device_unmap. No copy where host and device share memory. */
+clvgg_status device_map(clvgg_device *dev, const device_buffer *buffer, size_t offset, size_t bytes, void **out);
+clvgg_status device_unmap(clvgg_device *dev, const device_buffer *buffer, void *mapped);
 /* Enqueued, device to device. */
 clvgg_status device_copy(clvgg_device *dev, struct _cl_mem *from, size_t from_offset, struct _cl_mem *to,
                          size_t to_offset, size_t bytes);

@@ -37,16 +37,17 @@ void family_count(const family *f, uint64_t *params, uint64_t *table_flops) {
   for (size_t stage = 0; stage < 5; stage++) {
     for (size_t i = 0; i < f->stage_convs[stage]; i++) {
       const shape3 out = {family_stage_channels[stage], at.h, at.w};
-      count_layer((layer_shape){LAYER_CONV, true, at, out}, f->batch_norm, params, table_flops);
+      count_layer((layer_shape){.op = LAYER_CONV, .relu = true, .in = at, .out = out}, f->batch_norm, params,
+                  table_flops);
       at = out;
     }
     const shape3 out = {at.c, at.h / 2, at.w / 2};
-    count_layer((layer_shape){LAYER_MAXPOOL, false, at, out}, f->batch_norm, params, table_flops);
+    count_layer((layer_shape){.op = LAYER_MAXPOOL, .in = at, .out = out}, f->batch_norm, params, table_flops);
     at = out;
   }
   for (size_t i = 0; i < 3; i++) {
     const shape3 out = {family_fc_outputs[i], 1, 1};
-    count_layer((layer_shape){LAYER_FC, i < 2, at, out}, f->batch_norm, params, table_flops);
+    count_layer((layer_shape){.op = LAYER_FC, .relu = i < 2, .in = at, .out = out}, f->batch_norm, params, table_flops);
     at = out;
   }
 }

@@ -132,12 +132,13 @@ static void fill_layers(const network_parts *parts, bool last_pool, size_t fc_si
     const size_t out = conv->weight->shape[0];
     *l = (layer){.weight = conv->weight};
     snprintf(l->name, sizeof l->name, "conv%hu_%hu", stage, i);
-    l++->shape = (layer_shape){LAYER_CONV, true, {conv->weight->shape[1], 0, 0}, {out, 0, 0}};
+    l++->shape =
+        (layer_shape){.op = LAYER_CONV, .relu = true, .in = {conv->weight->shape[1], 0, 0}, .out = {out, 0, 0}};
     const bool last = c + 1 == parts->conv_count;
     if (!(last ? last_pool : conv->pool_after)) continue;
     *l = (layer){0};
     snprintf(l->name, sizeof l->name, "pool%hu", stage);
-    l++->shape = (layer_shape){LAYER_MAXPOOL, false, {out, 0, 0}, {out, 0, 0}};
+    l++->shape = (layer_shape){.op = LAYER_MAXPOOL, .in = {out, 0, 0}, .out = {out, 0, 0}};
     if (!last) stage++;
     i = 0;
   }
@@ -145,7 +146,8 @@ static void fill_layers(const network_parts *parts, bool last_pool, size_t fc_si
   for (size_t f = 0; f < parts->fc_count; f++) {
     *l = (layer){.weight = parts->fcs[f].weight};
     snprintf(l->name, sizeof l->name, "fc%hu", (unsigned short)(stage + 1 + f));
-    l->shape = (layer_shape){LAYER_FC, f + 1 < parts->fc_count, at, {l->weight->shape[0], 1, 1}};
+    l->shape =
+        (layer_shape){.op = LAYER_FC, .relu = f + 1 < parts->fc_count, .in = at, .out = {l->weight->shape[0], 1, 1}};
     at = l++->shape.out;
   }
   net->layer_count = (size_t)(l - net->layers);

@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 const char *layer_op_name(layer_op op) {
-  static const char *const names[] = {"conv", "maxpool", "avgpool", "fc", "softmax"};
+  static const char *const names[] = {"conv", "maxpool", "avgpool", "fc", "softmax", "convert"};
   return (size_t)op < sizeof names / sizeof *names ? names[op] : "unknown";
 }
 
@@ -63,13 +63,16 @@ uint64_t layer_table_flops(const layer_shape *s, bool batch_norm) {
 uint64_t layer_flops(const layer_shape *s) {
   const uint64_t in = shape3_elements(s->in), out = shape3_elements(s->out);
   switch (s->op) {
-    case LAYER_CONV:
+    case LAYER_CONV: /* of the convolution's own output, also when it is pooled afterwards */
+      return 2 * (uint64_t)(s->out.c * s->in.h * s->in.w) * layer_row_length(s);
     case LAYER_FC:
       return 2 * out * layer_row_length(s);
     case LAYER_MAXPOOL:
     case LAYER_AVGPOOL:
       return in;
-    default:
+    case LAYER_SOFTMAX:
       return 5 * in;
+    default:
+      return 0;
   }
 }

@@ -13,7 +13,8 @@ typedef enum layer_op {
   LAYER_MAXPOOL, /* 2x2, stride 2, an odd last row or column is dropped (floor) */
   LAYER_AVGPOOL, /* adaptive average pooling: out[y] averages in[floor(y*H/OH) .. ceil((y+1)*H/OH)) */
   LAYER_FC,      /* inputs C*H*W flattened in that order, bias, optional ReLU */
-  LAYER_SOFTMAX  /* over C */
+  LAYER_SOFTMAX, /* over C */
+  LAYER_CONVERT  /* another memory layout of the same values: only plans contain it, networks do not */
 } layer_op;
 
 typedef struct shape3 {
@@ -25,6 +26,7 @@ typedef struct layer_shape {
   layer_op op;
   bool relu;
   shape3 in, out; /* fc and softmax outputs: (outputs, 1, 1) */
+  bool pool;      /* conv: a 2x2 max-pooling follows in the same step; only plans set it */
 } layer_shape;
 
 typedef struct layer {
@@ -35,7 +37,7 @@ typedef struct layer {
   float *bias;  /* (out.c), BN folded in. Owned by the network */
 } layer;
 
-/* "conv", "maxpool", "avgpool", "fc", "softmax" */
+/* "conv", "maxpool", "avgpool", "fc", "softmax", "convert" */
 const char *layer_op_name(layer_op op);
 /* The op as error texts and plans print it: "conv 64x224x224 -> 64x224x224". Returns out. */
 char *layer_shape_text(const layer_shape *s, char *out, size_t bytes);

@@ -153,7 +153,7 @@ clvgg_status network_layers(const network *net, size_t height, size_t width, boo
     layer l = net->layers[i];
     if (l.shape.op == LAYER_AVGPOOL) continue; /* placed anew */
     if (l.shape.op == LAYER_FC && (at.h != l.shape.in.h || at.w != l.shape.in.w)) {
-      out[n++] = (layer){.name = "avgpool", .shape = {LAYER_AVGPOOL, false, at, l.shape.in}};
+      out[n++] = (layer){.name = "avgpool", .shape = {.op = LAYER_AVGPOOL, .in = at, .out = l.shape.in}};
       at = l.shape.in;
     }
     l.shape.in = at;
@@ -163,7 +163,7 @@ clvgg_status network_layers(const network *net, size_t height, size_t width, boo
     status = check_activations(l.name, at);
     out[n++] = l;
   }
-  if (softmax) out[n++] = (layer){.name = "softmax", .shape = {LAYER_SOFTMAX, false, at, at}};
+  if (softmax) out[n++] = (layer){.name = "softmax", .shape = {.op = LAYER_SOFTMAX, .in = at, .out = at}};
   if (status != CLVGG_OK) {
     free(out);
     return status;

@@ -1,6 +1,10 @@
-/* Chooses each layer's algorithm: what was asked for, else the first of a preference list that the device supports. */
+/*
+ * The shortest path through a network. Nodes are (layers done, layout of the activations); edges are algorithms, which do one
+ * layer, or a convolution with its pooling, or change the layout; an edge is as long as its algorithm's cost.
+ */
 #include "plan/plan.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,53 +12,59 @@
 #include "base/size.h"
 
 /*
- * What to try first, by kind of device. A CPU has no local memory of its own, so copying tiles into it is pure cost there
- * and register blocking wins; a GPU lives on tiles in local memory. What is not listed comes after, in registry order,
- * so the naive variants, which run anywhere, must be listed last.
+ * Algorithms that have no model of their cost are tried in this order, which depends on the kind of device: a CPU has no local
+ * memory of its own, so copying tiles into it is pure cost there and register blocking wins; a GPU lives on tiles in local
+ * memory. What is not listed comes after.
  */
-static const struct preference {
-  layer_op op;
-  const char *cpu[4], *gpu[4];
-} preferences[] = {
-    {LAYER_CONV,
-     {"conv_f32_nchw_direct", "conv_f32_nchw_im2col_clblast", "conv_f32_nchw_tiled", "conv_f32_nchw_naive"},
-     {"conv_f32_nchw_tiled", "conv_f32_nchw_direct", "conv_f32_nchw_im2col_clblast", "conv_f32_nchw_naive"}},
-    {LAYER_FC, {"fc_f32_tiled", "fc_f32_naive"}, {"fc_f32_tiled", "fc_f32_naive"}},
-    {LAYER_MAXPOOL, {"maxpool_f32_nchw_naive"}, {"maxpool_f32_nchw_naive"}},
-    {LAYER_AVGPOOL, {"avgpool_f32_nchw_naive"}, {"avgpool_f32_nchw_naive"}},
-    {LAYER_SOFTMAX, {"softmax_f32_naive"}, {"softmax_f32_naive"}},
-};
+static const char *const cpu_order[] = {"conv_f32_nchw_direct", "conv_f32_nchw_im2col_clblast", "conv_f32_nchw_tiled",
+                                        "fc_f32_tiled", NULL};
+static const char *const gpu_order[] = {"conv_f32_nchw_tiled", "conv_f32_nchw_direct", "conv_f32_nchw_im2col_clblast",
+                                        "fc_f32_tiled", NULL};
 
-/* Settles on a for the layer when it is supported; otherwise adds its reason to whys. */
-static bool consider(const algo *a, const clvgg_device_info *dev, const algo_problem *problem, plan_step *step,
-                     char *whys, size_t whys_bytes) {
-  char why[ALGO_WHY_BYTES] = "";
-  int param[ALGO_MAX_PARAMS] = {0};
-  if (a->choose) a->choose(dev, problem, param);
-  if (!algo_supports(a, dev, problem, param, why)) {
-    const size_t used = strlen(whys);
-    snprintf(whys + used, whys_bytes - used, "%s%s: %s", used ? "; " : "", a->name, why);
-    return false;
-  }
-  step->algo = a;
-  memcpy(step->param, param, sizeof param);
-  return true;
+/* An algorithm without a model counts as at least this many times slower than the peak, so that any model beats it. */
+#define UNKNOWN_SLOWDOWN 1e3
+/* Asked for: shorter than any other way. */
+#define WANTED_FACTOR 1e-9
+
+/* The best known way to a node, and its last edge. */
+typedef struct node {
+  double distance;
+  size_t from; /* index of the node before */
+  plan_step step;
+} node;
+
+typedef struct search {
+  const clvgg_device_info *dev;
+  const layer *layers;
+  size_t count, batch, block;
+  const plan_options *options;
+  node *nodes; /* (count + 1, ALGO_LAYOUTS) */
+} search;
+
+static size_t node_index(size_t done, algo_layout layout) {
+  return done * ALGO_LAYOUTS + (size_t)layout;
 }
 
-/* The next name of a comma list, copied to name; NULL at its end. */
-static const char *next_name(const char *list, char *name, size_t bytes) {
-  list += strspn(list, ", ");
-  if (!*list) return NULL;
-  const size_t length = strcspn(list, ", ");
-  snprintf(name, bytes, "%.*s", (int)(length < bytes ? length : bytes - 1), list);
-  return list + length;
+/* Whether a comma list holds name. */
+static bool listed(const char *list, const char *name) {
+  const size_t length = strlen(name);
+  for (const char *at = list; at && *at;) {
+    at += strspn(at, ", ");
+    const size_t next = strcspn(at, ", ");
+    if (next == length && strncmp(at, name, length) == 0) return true;
+    at += next;
+  }
+  return false;
 }
 
 static clvgg_status check_wanted(const char *wanted) {
-  char name[64];
-  for (const char *at = wanted; at && (at = next_name(at, name, sizeof name));) {
-    if (algo_find(name)) continue;
-    char known[1024] = "";
+  for (const char *at = wanted; at && *at;) {
+    at += strspn(at, ", ");
+    const size_t length = strcspn(at, ", ");
+    char name[64], known[2048] = "";
+    snprintf(name, sizeof name, "%.*s", (int)(length < sizeof name ? length : sizeof name - 1), at);
+    at += length;
+    if (length == 0 || algo_find(name)) continue;
     for (size_t i = 0; i < algo_count(); i++)
       snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", i ? ", " : "", algo_get(i)->name);
     return base_fail(CLVGG_ERROR_ARGUMENT, "there is no algorithm '%s'; there are %s", name, known);
@@ -62,71 +72,158 @@ static clvgg_status check_wanted(const char *wanted) {
   return CLVGG_OK;
 }
 
-static clvgg_status choose_step(const clvgg_device_info *dev, const layer *l, size_t batch, const char *wanted,
-                                plan_step *step) {
-  const algo_problem problem = {.shape = l->shape, .batch = batch};
-  char whys[1024] = "", name[64];
-  for (const char *at = wanted; at && (at = next_name(at, name, sizeof name));) {
-    const algo *a = algo_find(name);
-    if (a && a->op == l->shape.op && consider(a, dev, &problem, step, whys, sizeof whys)) {
-      snprintf(step->source, sizeof step->source, "asked for");
-      return CLVGG_OK;
-    }
-  }
-  const bool cpu = dev->type == CLVGG_DEVICE_CPU;
-  for (size_t i = 0; i < sizeof preferences / sizeof *preferences; i++) {
-    if (preferences[i].op != l->shape.op) continue;
-    const char *const *names = cpu ? preferences[i].cpu : preferences[i].gpu;
-    for (size_t k = 0; k < 4 && names[k]; k++) {
-      const algo *a = algo_find(names[k]);
-      if (a && consider(a, dev, &problem, step, whys, sizeof whys)) {
-        snprintf(step->source, sizeof step->source, "rule: %s%s", cpu ? "CPU" : "GPU",
-                 whys[0] ? ", earlier choices unsupported" : "");
-        return CLVGG_OK;
-      }
-    }
-  }
-  for (size_t i = 0; i < algo_count(); i++) {
-    const algo *a = algo_get(i);
-    if (a->op == l->shape.op && consider(a, dev, &problem, step, whys, sizeof whys)) {
-      snprintf(step->source, sizeof step->source, "rule: first supported");
-      return CLVGG_OK;
-    }
-  }
-  char text[128];
-  return base_fail(CLVGG_ERROR_UNSUPPORTED, "%s (%s) cannot run on %s: %s", l->name,
-                   layer_shape_text(&l->shape, text, sizeof text), dev->name, whys[0] ? whys : "no algorithm");
+/* Whether registry row k must not be used. */
+static bool excluded(const search *s, size_t k) {
+  return (s->options->excluded && s->options->excluded[k]) || (algo_get(k)->f16_weights && !s->options->f16_weights);
 }
 
-static size_t max_size(size_t a, size_t b) { return a > b ? a : b; }
+static double unknown_cost(const search *s, const algo *a, const algo_problem *p) {
+  const char *const *order = s->dev->type == CLVGG_DEVICE_CPU ? cpu_order : gpu_order;
+  double rank = 1;
+  while (*order && strcmp(*order, a->name) != 0) order++, rank++;
+  const double work = (double)p->batch * (double)(layer_flops(&p->shape) + shape3_elements(p->shape.in));
+  return UNKNOWN_SLOWDOWN * rank * work;
+}
 
-static clvgg_status plan_fill(const clvgg_device_info *dev, const layer *layers, const char *wanted, plan *p) {
-  for (size_t i = 0; i < p->count; i++) {
-    const layer_shape *s = &layers[i].shape;
-    const size_t in[] = {p->batch, s->in.c, s->in.h, s->in.w, sizeof(float)};
-    const size_t out[] = {p->batch, s->out.c, s->out.h, s->out.w, sizeof(float)};
-    size_t in_bytes, out_bytes;
-    if (!size_product(in, 5, &in_bytes) || !size_product(out, 5, &out_bytes))
-      return base_fail(CLVGG_ERROR_TOO_LARGE, "%s: the activations of %zu images do not fit any memory", layers[i].name,
-                       p->batch);
-    TRY(choose_step(dev, &layers[i], p->batch, wanted, &p->steps[i]));
-    p->activation_bytes[i % 2] = max_size(p->activation_bytes[i % 2], in_bytes);
-    p->activation_bytes[(i + 1) % 2] = max_size(p->activation_bytes[(i + 1) % 2], out_bytes);
-    const algo_problem problem = {.shape = *s, .batch = p->batch};
-    p->workspace_bytes =
-        max_size(p->workspace_bytes, algo_workspace_bytes(p->steps[i].algo, dev, &problem, p->steps[i].param));
+/* Considers doing layers layers (0: none, only the layout changes) from node (first, a->in) on with a. The reason why not, if
+ * any, goes to why. */
+static void relax(search *s, const algo *a, size_t first, size_t layers, const layer_shape *shape, char *why) {
+  const size_t from = node_index(first, a->in), to = node_index(first + layers, a->out);
+  if (isinf(s->nodes[from].distance)) return;
+  plan_step step = {
+      .algo = a, .problem = {.shape = *shape, .batch = s->batch, .block = s->block}, .layer = first, .layers = layers};
+  if (a->choose) a->choose(s->dev, &step.problem, step.param);
+  if (!algo_supports(a, s->dev, &step.problem, step.param, why)) return;
+  const bool cpu = s->dev->type == CLVGG_DEVICE_CPU;
+  step.cost = a->cost ? a->cost(s->dev, &step.problem, step.param) : unknown_cost(s, a, &step.problem);
+  snprintf(step.source, sizeof step.source, "%s", a->cost ? "model" : cpu ? "rule: CPU" : "rule: GPU");
+  double length = step.cost;
+  if (listed(s->options->wanted, a->name)) {
+    length *= WANTED_FACTOR;
+    snprintf(step.source, sizeof step.source, "asked for");
+  }
+  if (s->nodes[from].distance + length >= s->nodes[to].distance) return;
+  s->nodes[to] = (node){.distance = s->nodes[from].distance + length, .from = from, .step = step};
+}
+
+/* Both ways between the layouts at a node. A way that goes there and back is never shorter, so one pass is enough. */
+static void relax_conversions(search *s, size_t done, shape3 shape) {
+  const layer_shape same = {.op = LAYER_CONVERT, .in = shape, .out = shape};
+  char why[ALGO_WHY_BYTES];
+  for (size_t k = 0; k < algo_count(); k++)
+    if (algo_get(k)->op == LAYER_CONVERT && !excluded(s, k)) relax(s, algo_get(k), done, 0, &same, why);
+}
+
+static bool pool_follows(const search *s, size_t i) {
+  return s->layers[i].shape.op == LAYER_CONV && i + 1 < s->count && s->layers[i + 1].shape.op == LAYER_MAXPOOL;
+}
+
+static bool reached(const search *s, size_t done) {
+  for (size_t l = 0; l < ALGO_LAYOUTS; l++)
+    if (!isinf(s->nodes[node_index(done, (algo_layout)l)].distance)) return true;
+  return false;
+}
+
+static clvgg_status find_path(search *s) {
+  for (size_t i = 0; i < (s->count + 1) * ALGO_LAYOUTS; i++) s->nodes[i].distance = INFINITY;
+  s->nodes[node_index(0, ALGO_NCHW)].distance = 0;
+  for (size_t i = 0; i < s->count; i++) {
+    const layer_shape *shape = &s->layers[i].shape;
+    relax_conversions(s, i, shape->in);
+    layer_shape pooled = *shape;
+    pooled.pool = true;
+    if (pool_follows(s, i)) pooled.out = s->layers[i + 1].shape.out;
+    char whys[1024] = "";
+    for (size_t k = 0; k < algo_count(); k++) {
+      const algo *a = algo_get(k);
+      if (a->op != shape->op || excluded(s, k)) continue;
+      char why[ALGO_WHY_BYTES] = "";
+      relax(s, a, i, 1, shape, why);
+      const size_t used = strlen(whys);
+      if (why[0]) snprintf(whys + used, sizeof whys - used, "%s%s: %s", used ? "; " : "", a->name, why);
+      if (a->pools && pool_follows(s, i)) relax(s, a, i, 2, &pooled, why);
+    }
+    char text[128];
+    /* A pooling may have been passed over: it is reached when its convolution was. */
+    if (!reached(s, i + 1))
+      return base_fail(CLVGG_ERROR_UNSUPPORTED, "%s (%s) cannot run on %s: %s", s->layers[i].name,
+                       layer_shape_text(shape, text, sizeof text), s->dev->name, whys[0] ? whys : "no algorithm");
+  }
+  relax_conversions(s, s->count, s->layers[s->count - 1].shape.out);
+  return CLVGG_OK;
+}
+
+static void name_step(const search *s, plan_step *step) {
+  const char *first = s->layers[step->layer < s->count ? step->layer : s->count - 1].name;
+  if (step->layers == 0)
+    snprintf(step->name, sizeof step->name, "to %s", algo_layout_name(step->algo->out, s->block));
+  else if (step->layers == 1)
+    snprintf(step->name, sizeof step->name, "%s", first);
+  else
+    snprintf(step->name, sizeof step->name, "%s+%s", first, s->layers[step->layer + 1].name);
+}
+
+/* Walks back from the goal and writes the steps in their order. */
+static clvgg_status collect(const search *s, plan *p) {
+  const size_t start = node_index(0, ALGO_NCHW), goal = node_index(s->count, ALGO_NCHW);
+  for (size_t at = goal; at != start; at = s->nodes[at].from) p->count++;
+  p->steps = calloc(p->count, sizeof *p->steps);
+  if (!p->steps) return base_fail(CLVGG_ERROR_MEMORY, "no memory for a plan of %zu steps", p->count);
+  size_t i = p->count;
+  for (size_t at = goal; at != start; at = s->nodes[at].from) {
+    p->steps[--i] = s->nodes[at].step;
+    name_step(s, &p->steps[i]);
   }
   return CLVGG_OK;
 }
 
-clvgg_status plan_make(const clvgg_device_info *dev, const layer *layers, size_t count, size_t batch, const char *wanted,
-                       plan *out) {
-  *out = (plan){.count = count, .batch = batch};
-  TRY(check_wanted(wanted));
-  out->steps = calloc(count, sizeof *out->steps);
-  if (!out->steps) return base_fail(CLVGG_ERROR_MEMORY, "no memory for a plan of %zu layers", count);
-  const clvgg_status status = plan_fill(dev, layers, wanted, out);
-  if (status != CLVGG_OK) plan_free(out);
+static size_t max_size(size_t a, size_t b) {
+  return a > b ? a : b;
+}
+
+static void plan_memory(const clvgg_device_info *dev, plan *p) {
+  for (size_t i = 0; i < p->count; i++) {
+    const plan_step *step = &p->steps[i];
+    const algo_problem *problem = &step->problem;
+    const size_t in = algo_elements(step->algo->in, problem->shape.in, problem->batch, problem->block);
+    const size_t out = algo_elements(step->algo->out, problem->shape.out, problem->batch, problem->block);
+    p->activation_bytes[i % 2] = max_size(p->activation_bytes[i % 2], in * sizeof(float));
+    p->activation_bytes[(i + 1) % 2] = max_size(p->activation_bytes[(i + 1) % 2], out * sizeof(float));
+    p->workspace_bytes = max_size(p->workspace_bytes, algo_workspace_bytes(step->algo, dev, problem, step->param));
+  }
+}
+
+/* Sizes that any layout can have are checked once, here. */
+static clvgg_status check_sizes(const layer *layers, size_t count, size_t batch, size_t block) {
+  for (size_t i = 0; i < count; i++) {
+    const shape3 shapes[] = {layers[i].shape.in, layers[i].shape.out};
+    for (int k = 0; k < 2; k++) {
+      const size_t factors[] = {batch, shapes[k].c + block, shapes[k].h, shapes[k].w, sizeof(float)};
+      size_t bytes;
+      if (!size_product(factors, 5, &bytes))
+        return base_fail(CLVGG_ERROR_TOO_LARGE, "%s: the activations of %zu images do not fit any memory",
+                         layers[i].name, batch);
+    }
+  }
+  return CLVGG_OK;
+}
+
+clvgg_status plan_make(const clvgg_device_info *dev, const layer *layers, size_t count, size_t batch,
+                       const plan_options *options, plan *out) {
+  *out = (plan){.batch = batch};
+  search s = {
+      .dev = dev, .layers = layers, .count = count, .batch = batch, .block = algo_block(dev), .options = options};
+  TRY(check_wanted(options->wanted));
+  TRY(check_sizes(layers, count, batch, s.block));
+  s.nodes = calloc((count + 1) * ALGO_LAYOUTS, sizeof *s.nodes);
+  if (!s.nodes) return base_fail(CLVGG_ERROR_MEMORY, "no memory to plan %zu layers", count);
+  clvgg_status status = find_path(&s);
+  if (!status) status = collect(&s, out);
+  free(s.nodes);
+  if (status)
+    plan_free(out);
+  else
+    plan_memory(dev, out);
   return status;
 }
 

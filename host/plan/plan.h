@@ -1,4 +1,7 @@
-/* Chooses an algorithm and its parameters for every layer, from the device's capabilities. */
+/*
+ * Chooses the steps that compute a network: for every layer an algorithm and its parameters, where layers are computed together
+ * (a convolution and the pooling after it), and where the memory layout changes in between.
+ */
 #ifndef CLVGG_PLAN_PLAN_H
 #define CLVGG_PLAN_PLAN_H
 
@@ -7,21 +10,33 @@
 typedef struct plan_step {
   const algo *algo;
   int param[ALGO_MAX_PARAMS];
-  char source[128]; /* why this one: "rule: CPU", "asked for", ... */
+  algo_problem problem;
+  size_t layer, layers; /* the first layer and how many it computes; 0: a change of layout in front of that layer */
+  char name[52];        /* "conv1_2+pool1", "to NCHW16c" */
+  char source[64];      /* why this one: "model", "rule: GPU", "asked for" */
+  double cost;          /* by algo's model; only ratios mean anything */
 } plan_step;
 
 typedef struct plan {
-  size_t count; /* one step a layer */
+  size_t count;
   plan_step *steps;
   size_t batch;
-  /* Memory: layer i reads activation buffer i % 2 and writes the other; one workspace is shared by all layers. */
+  /* Memory: step i reads activation buffer i % 2 and writes the other; one workspace is shared by all steps. */
   size_t activation_bytes[2], workspace_bytes;
 } plan;
 
-/* wanted: NULL, or a comma list of algorithm names to use wherever they are supported; an unknown name is
- * CLVGG_ERROR_ARGUMENT. A layer that no algorithm supports is CLVGG_ERROR_UNSUPPORTED with each one's reason. */
-clvgg_status plan_make(const clvgg_device_info *dev, const layer *layers, size_t count, size_t batch, const char *wanted,
-                       plan *out);
+/* What the plan must keep to. Zeroed, it keeps to nothing. */
+typedef struct plan_options {
+  const char *wanted;   /* NULL, or a comma list of algorithm names to use wherever they are supported */
+  const bool *excluded; /* NULL, or for each algorithm of the registry whether it must not be used */
+  bool f16_weights;     /* algorithms that store weights in half precision may be used */
+  bool small_memory;    /* prefer the smaller form of weights to the faster one */
+} plan_options;
+
+/* An unknown name in wanted is CLVGG_ERROR_ARGUMENT. A layer that no algorithm supports is CLVGG_ERROR_UNSUPPORTED with each one's reason. Input and output are
+ * in ALGO_NCHW. */
+clvgg_status plan_make(const clvgg_device_info *dev, const layer *layers, size_t count, size_t batch,
+                       const plan_options *options, plan *out);
 void plan_free(plan *p);
 
 #endif

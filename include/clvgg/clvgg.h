@@ -251,9 +251,9 @@ CLVGG_API clvgg_status clvgg_engine_enqueue(clvgg_engine *engine, struct _cl_mem
                                             struct _cl_mem *logits, uint32_t wait_count,
                                             struct _cl_event *const *wait, struct _cl_event **done);
 
-/* One layer of the engine's plan. */
+/* One step of the engine's plan: a layer, a convolution with the pooling after it, or a change of memory layout. */
 typedef struct clvgg_plan_layer {
-  char name[24];        /* the layer: "conv1_1" */
+  char name[52];        /* "conv1_1", "conv1_2+pool1", "to NCHW16c" */
   char algorithm[64];   /* "conv_f32_nchw_direct" */
   char parameters[128]; /* "TILE_X=8 TILE_OC=4", or "" */
   char source[128];     /* where the choice came from */
@@ -262,7 +262,7 @@ typedef struct clvgg_plan_layer {
 } clvgg_plan_layer;
 
 typedef struct clvgg_engine_info {
-  size_t layers;
+  size_t layers; /* steps of the plan */
   size_t max_batch;
   size_t channels, height, width, classes;
   uint64_t device_bytes;       /* device memory that the engine holds */

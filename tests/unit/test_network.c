@@ -500,16 +500,16 @@ static void a_trained_input_too_small_for_the_pools_is_refused(void **state) {
 
 static void operations_are_counted(void **state) {
   (void)state;
-  const layer_shape conv = {LAYER_CONV, true, {3, 4, 5}, {2, 4, 5}};
+  const layer_shape conv = {.op = LAYER_CONV, .relu = true, .in = {3, 4, 5}, .out = {2, 4, 5}};
   assert_int_equal(layer_params(&conv, false), 2 * 27 + 2);
   assert_int_equal(layer_params(&conv, true), 2 * 27 + 2 + 4);
   assert_int_equal(layer_table_flops(&conv, false), 40 * (28 + 1));
   assert_int_equal(layer_table_flops(&conv, true), 40 * (28 + 2 + 1));
   assert_int_equal(layer_flops(&conv), 40 * 54);
-  const layer_shape pool = {LAYER_MAXPOOL, false, {3, 4, 5}, {3, 2, 2}};
+  const layer_shape pool = {.op = LAYER_MAXPOOL, .in = {3, 4, 5}, .out = {3, 2, 2}};
   assert_int_equal(layer_params(&pool, true), 0);
   assert_int_equal(layer_table_flops(&pool, true), 60);
-  const layer_shape fc = {LAYER_FC, false, {3, 2, 2}, {7, 1, 1}};
+  const layer_shape fc = {.op = LAYER_FC, .in = {3, 2, 2}, .out = {7, 1, 1}};
   assert_int_equal(layer_table_flops(&fc, true), 7 * 13);
   assert_int_equal(layer_flops(&fc), 7 * 24);
   char text[64];

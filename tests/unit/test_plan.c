@@ -43,10 +43,14 @@ static void rules_follow_the_kind_of_device(void **state) {
   small_network(layers);
   plan p;
   const clvgg_device_info cpu = device(CLVGG_DEVICE_CPU), gpu = device(CLVGG_DEVICE_GPU);
-  assert_int_equal(plan_make(&cpu, layers, 3, 1, NULL, &p), CLVGG_OK);
-  assert_string_equal(p.steps[0].algo->name, "conv_f32_nchw_direct");
+  assert_int_equal(plan_make(&cpu, layers, 3, 1, &(plan_options){0}, &p), CLVGG_OK);
+  /* A CPU works on blocked activations; the pooling is a step of its own, as this first layer cannot do it. */
+  assert_string_equal(p.steps[0].algo->name, "conv_f32_nchw_nchwc_direct");
+  assert_string_equal(p.steps[1].algo->name, "maxpool_f32_nchwc_naive");
+  assert_string_equal(p.steps[2].algo->name, "fc_f32_nchwc_gemv");
+  assert_int_equal(p.count, 3);
   plan_free(&p);
-  assert_int_equal(plan_make(&gpu, layers, 3, 1, NULL, &p), CLVGG_OK);
+  assert_int_equal(plan_make(&gpu, layers, 3, 1, &(plan_options){0}, &p), CLVGG_OK);
   assert_string_equal(p.steps[0].algo->name, "conv_f32_nchw_tiled");
   plan_free(&p);
 }
@@ -57,13 +61,17 @@ static void asked_for_is_used_where_it_fits(void **state) {
   small_network(layers);
   plan p;
   const clvgg_device_info cpu = device(CLVGG_DEVICE_CPU);
-  assert_int_equal(plan_make(&cpu, layers, 3, 1, "fc_f32_naive,conv_f32_nchw_naive", &p), CLVGG_OK);
+  assert_int_equal(plan_make(&cpu, layers, 3, 1, &(plan_options){.wanted = "fc_f32_naive,conv_f32_nchw_naive"}, &p),
+                   CLVGG_OK);
   assert_string_equal(p.steps[0].algo->name, "conv_f32_nchw_naive");
-  assert_string_equal(p.steps[1].algo->name, "maxpool_f32_nchw_naive");
-  assert_string_equal(p.steps[2].algo->name, "fc_f32_naive");
+  assert_string_equal(p.steps[1].algo->name, "convert_f32_nchw_nchwc");
+  assert_string_equal(p.steps[1].name, "to NCHW16c");
+  assert_string_equal(p.steps[2].algo->name, "maxpool_f32_nchwc_naive");
+  assert_string_equal(p.steps[4].algo->name, "fc_f32_naive");
   assert_string_equal(p.steps[0].source, "asked for");
   plan_free(&p);
-  assert_int_equal(plan_make(&cpu, layers, 3, 1, "conv_f32_nchw_magic", &p), CLVGG_ERROR_ARGUMENT);
+  assert_int_equal(plan_make(&cpu, layers, 3, 1, &(plan_options){.wanted = "conv_f32_nchw_magic"}, &p),
+                   CLVGG_ERROR_ARGUMENT);
   assert_non_null(strstr(clvgg_last_error(), "conv_f32_nchw_magic"));
   assert_non_null(strstr(clvgg_last_error(), "conv_f32_nchw_naive"));
 }
@@ -75,7 +83,7 @@ static void an_iteration_cap_excludes_long_loops(void **state) {
   plan p;
   clvgg_device_info capped = device(CLVGG_DEVICE_CPU);
   capped.max_iterations = 2;
-  assert_int_equal(plan_make(&capped, layers, 3, 1, NULL, &p), CLVGG_ERROR_UNSUPPORTED);
+  assert_int_equal(plan_make(&capped, layers, 3, 1, &(plan_options){0}, &p), CLVGG_ERROR_UNSUPPORTED);
   assert_non_null(strstr(clvgg_last_error(), "conv1_1"));
   assert_non_null(strstr(clvgg_last_error(), "iterations"));
 }
@@ -86,10 +94,36 @@ static void activations_alternate_between_two_buffers(void **state) {
   small_network(layers);
   plan p;
   const clvgg_device_info cpu = device(CLVGG_DEVICE_CPU);
-  assert_int_equal(plan_make(&cpu, layers, 3, 5, NULL, &p), CLVGG_OK);
+  assert_int_equal(plan_make(&cpu, layers, 3, 5, &(plan_options){.wanted = "conv_f32_nchw_nchwc_direct"}, &p),
+                   CLVGG_OK);
   /* even: input (3,32,32), pool's output (64,16,16); odd: conv's output (64,32,32), logits */
   assert_int_equal(p.activation_bytes[0], 5 * 64 * 16 * 16 * 4);
   assert_int_equal(p.activation_bytes[1], 5 * 64 * 32 * 32 * 4);
+  plan_free(&p);
+}
+
+static void channels_are_rounded_up_to_blocks(void **state) {
+  (void)state;
+  layer layers[3];
+  small_network(layers);
+  layers[0].shape.out.c = layers[1].shape.in.c = layers[1].shape.out.c = layers[2].shape.in.c = 17;
+  plan p;
+  const clvgg_device_info cpu = device(CLVGG_DEVICE_CPU);
+  assert_int_equal(plan_make(&cpu, layers, 3, 1, &(plan_options){0}, &p), CLVGG_OK);
+  assert_int_equal(p.activation_bytes[1], 32 * 32 * 32 * 4);
+  plan_free(&p);
+}
+
+static void excluded_algorithms_are_not_used(void **state) {
+  (void)state;
+  layer layers[3];
+  small_network(layers);
+  plan p;
+  bool excluded[64] = {false};
+  for (size_t i = 0; i < algo_count(); i++) excluded[i] = strstr(algo_get(i)->name, "nchwc") != NULL;
+  const clvgg_device_info cpu = device(CLVGG_DEVICE_CPU);
+  assert_int_equal(plan_make(&cpu, layers, 3, 1, &(plan_options){.excluded = excluded}, &p), CLVGG_OK);
+  assert_string_equal(p.steps[0].algo->name, "conv_f32_nchw_direct");
   plan_free(&p);
 }
 
@@ -101,13 +135,16 @@ static void impossible_sizes_are_refused(void **state) {
   layers[0].shape.in.w = layers[0].shape.out.w = (size_t)1 << 40;
   plan p;
   const clvgg_device_info cpu = device(CLVGG_DEVICE_CPU);
-  assert_int_equal(plan_make(&cpu, layers, 3, 1, NULL, &p), CLVGG_ERROR_TOO_LARGE);
+  assert_int_equal(plan_make(&cpu, layers, 3, 1, &(plan_options){0}, &p), CLVGG_ERROR_TOO_LARGE);
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(rules_follow_the_kind_of_device), cmocka_unit_test(asked_for_is_used_where_it_fits),
-      cmocka_unit_test(an_iteration_cap_excludes_long_loops),
-      cmocka_unit_test(activations_alternate_between_two_buffers), cmocka_unit_test(impossible_sizes_are_refused)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(rules_follow_the_kind_of_device),
+                                     cmocka_unit_test(asked_for_is_used_where_it_fits),
+                                     cmocka_unit_test(an_iteration_cap_excludes_long_loops),
+                                     cmocka_unit_test(activations_alternate_between_two_buffers),
+                                     cmocka_unit_test(impossible_sizes_are_refused),
+                                     cmocka_unit_test(channels_are_rounded_up_to_blocks),
+                                     cmocka_unit_test(excluded_algorithms_are_not_used)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,96 @@
+/*
+ * 3x3 convolution on blocked activations, computed directly, bias and ReLU fused. For CPUs: a work-item is a work-group, and its
+ * vectors are VEC channels.
+ *
+ *   in   (n, IC/VEC, H, W, VEC), or (n, IC, H, W) with FROM_NCHW: the first layer, from the image as it is
+ *   w    (groups of OC_STEP output channels, IC/LANES, 3, 3, LANES, OC_STEP)
+ *   out  (n, OC/VEC, H, W, VEC)
+ *
+ *            x0 - 1          TILE + 2 pixels of LANES channels, zeros outside the image
+ *   row[]   |..|..|..|..|..|..|..|..|     copied once for each of the three rows above a row of outputs,
+ *   sum[]      |TILE x OC_STEP sums|      then multiplied by 3 x LANES vectors of weights
+ *
+ * A group computes one row of one image for OC_STEP output channels, TILE pixels at a time.
+ * Contract on surplus channels: as in conv_winograd.cl.
+ */
+#ifndef VEC
+#define VEC 16 /* channels of a block, the width of a vector (4, 8, 16) */
+#endif
+#ifndef TILE
+#define TILE 14 /* pixels that are computed at once (4, 6, 7, 14) */
+#endif
+#ifndef OC_BLOCKS
+#define OC_BLOCKS 2 /* blocks of output channels computed at once (1, 2) */
+#endif
+#ifdef FROM_NCHW
+#ifndef LANES
+#define LANES 3 /* input channels, all in one block (1..4) */
+#endif
+#else
+#define LANES VEC
+#endif
+
+#define OC_STEP     (OC_BLOCKS * VEC)
+#define JOIN_(a, b) a##b
+#define JOIN(a, b)  JOIN_(a, b)
+typedef JOIN(float, VEC) vec;
+#define LOAD(p)     (*(__global const vec *)(p))
+#define STORE(p, v) (*(__global vec *)(p) = (v))
+#define UNROLL      _Pragma("unroll")
+
+#ifdef FROM_NCHW
+#define KERNEL_NAME conv_f32_nchw_nchwc_direct
+#else
+#define KERNEL_NAME conv_f32_nchwc_direct
+#endif
+
+/* Pixels x0 - 1 .. x0 + TILE of row y of channel block b of image n. */
+void load_row(__global const float *in, int blocks, int n, int b, int y, int x0, int height, int width, float *row) {
+#ifdef FROM_NCHW
+  for (int c = 0; c < LANES; c++) {
+    __global const float *line = in + ((size_t)(n * LANES + c) * height + y) * width;
+    for (int i = 0; i < TILE + 2; i++) {
+      const int x = x0 - 1 + i;
+      row[i * LANES + c] = (uint)x < (uint)width ? line[x] : 0.0f;
+    }
+  }
+#else
+  __global const float *line = in + ((size_t)(n * blocks + b) * height + y) * width * VEC;
+  for (int i = 0; i < TILE + 2; i++) {
+    const int x = x0 - 1 + i;
+    *(vec *)(row + i * VEC) = (uint)x < (uint)width ? LOAD(line + (size_t)x * VEC) : (vec)(0.0f);
+  }
+#endif
+}
+
+/* Groups: (H, groups of OC_STEP output channels, n). */
+__attribute__((reqd_work_group_size(1, 1, 1))) __kernel void KERNEL_NAME(
+    __global const float *restrict in, __global const float *restrict w, __global const float *restrict bias,
+    __global float *restrict out, int ic_blocks, int oc_blocks, int height, int width, float lowest) {
+  const int y = get_group_id(0), g = get_group_id(1), n = get_group_id(2);
+  float row[(TILE + 2) * LANES] __attribute__((aligned(64)));
+  for (int x0 = 0; x0 < width; x0 += TILE) {
+    vec sum[OC_BLOCKS][TILE];
+    UNROLL for (int o = 0; o < OC_BLOCKS; o++) UNROLL for (int i = 0; i < TILE; i++) sum[o][i] =
+        LOAD(bias + (g * OC_BLOCKS + o) * VEC);
+    for (int b = 0; b < ic_blocks; b++)
+      for (int ky = 0; ky < 3; ky++) {
+        if ((uint)(y + ky - 1) >= (uint)height) continue;
+        load_row(in, ic_blocks, n, b, y + ky - 1, x0, height, width, row);
+        __global const float *weights = w + (size_t)((g * ic_blocks + b) * 3 + ky) * 3 * LANES * OC_STEP;
+        for (int k = 0; k < 3 * LANES; k++) { /* kx * LANES + c, which is also the offset in row */
+          vec weight[OC_BLOCKS];
+          UNROLL for (int o = 0; o < OC_BLOCKS; o++) weight[o] = LOAD(weights + k * OC_STEP + o * VEC);
+          UNROLL for (int i = 0; i < TILE; i++) {
+            const vec x = (vec)(row[i * LANES + k]);
+            UNROLL for (int o = 0; o < OC_BLOCKS; o++) sum[o][i] = fma(x, weight[o], sum[o][i]);
+          }
+        }
+      }
+    UNROLL for (int o = 0; o < OC_BLOCKS; o++) if (g * OC_BLOCKS + o < oc_blocks) {
+      __global float *line = out + ((size_t)(n * oc_blocks + g * OC_BLOCKS + o) * height + y) * width * VEC;
+      UNROLL for (int i = 0; i < TILE; i++) if (x0 + i < width)
+          STORE(line + (size_t)(x0 + i) * VEC, fmax(sum[o][i], (vec)(lowest)));
+    }
+  }
+}

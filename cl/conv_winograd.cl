@@ -1,0 +1,304 @@
+/*
+ * 3x3 convolution by Winograd's minimal filtering F(M x M, 3 x 3) on blocked activations, bias, ReLU and 2x2 max-pooling
+ * fused. (A. Lavin, S. Gray, "Fast Algorithms for Convolutional Neural Networks", 2015, section 4.) For CPUs: a work-item is a
+ * work-group, and its vectors are VEC channels.
+ *
+ *   in (n, IC/VEC, H, W, VEC)              out (n, OC/VEC, H, W, VEC), or H/2, W/2 when pool
+ *        |  input transform  B^T d B            ^  output transform  A^T p A, + bias, ReLU, pool
+ *        v                                      |
+ *   v (FREQS, blocks, IC/VEC, TILES, VEC) --> p (FREQS, OC/VEC, blocks, TILES, VEC)
+ *               multiply, for each of the FREQS = (M+2)^2 places of a transformed tile:
+ *               p[oc][tile] = sum over ic of u[ic][oc] * v[ic][tile]
+ *   u (FREQS, groups of OC_BLOCKS * VEC output channels, IC, OC_BLOCKS * VEC): the transformed weights
+ *
+ * An image is cut into tiles_y x tiles_x tiles of M x M outputs; tile t = (n * tiles_y + ty) * tiles_x + tx reads inputs from
+ * row ty * M - 1 and column tx * M - 1 on; what lies outside the image is zero. Tiles are counted in blocks of TILES.
+ *
+ * Staged: three launches (_input, _multiply, _output) with v and p in memory. Fused: a work-group takes a strip of tiles through all
+ * three while v and p stay in its cache.
+ *
+ * Contract: channels beyond IC in the last block of in are zeros, and those beyond OC in out become zeros (u and bias hold
+ * zeros there).
+ */
+#ifndef VEC
+#define VEC 16 /* channels of a block, the width of a vector (4, 8, 16) */
+#endif
+#ifndef M
+#define M 4 /* side of a tile of outputs (2, 4, 6) */
+#endif
+#ifndef TILES
+#define TILES 14 /* tiles that the multiplication keeps in registers (4, 6, 12, 13, 14) */
+#endif
+#ifndef OC_BLOCKS
+#define OC_BLOCKS 2 /* blocks of output channels that it keeps in registers (1, 2) */
+#endif
+/* PREFETCH, when it is defined, says that the compiler has clang's __builtin_prefetch. */
+
+#define N           (M + 2)
+#define FREQS       (N * N)
+#define OC_STEP     (OC_BLOCKS * VEC)
+#define JOIN_(a, b) a##b
+#define JOIN(a, b)  JOIN_(a, b)
+typedef JOIN(float, VEC) vec;
+
+/* Aligned accesses: vloadN and vstoreN promise only a float's alignment, and PoCL splits vstore16 in four. */
+#define LOAD(p)     (*(__global const vec *)(p))
+#define STORE(p, v) (*(__global vec *)(p) = (v))
+#define UNROLL      _Pragma("unroll")
+#ifdef PREFETCH
+#define FETCH(p) __builtin_prefetch((__global const char *)(p), 0, 2)
+#else
+#define FETCH(p)
+#endif
+#define CPU_KERNEL __attribute__((reqd_work_group_size(1, 1, 1))) __kernel
+
+/* B^T d and A^T p for one row; interpolation points 0, 1, -1, 2, -2, 1/2, -1/2 (as many as M needs) and infinity. */
+#if M == 2
+void input_row(const vec *d, vec *v) {
+  v[0] = d[0] - d[2];
+  v[1] = d[1] + d[2];
+  v[2] = d[2] - d[1];
+  v[3] = d[1] - d[3];
+}
+void output_row(const vec *p, vec *y) {
+  y[0] = p[0] + p[1] + p[2];
+  y[1] = p[1] - p[2] - p[3];
+}
+#elif M == 4
+void input_row(const vec *d, vec *v) {
+  const vec even = fma((vec)(-4.0f), d[2], d[4]), odd = fma((vec)(-4.0f), d[1], d[3]);
+  const vec even2 = d[4] - d[2], odd2 = 2.0f * (d[3] - d[1]);
+  v[0] = fma((vec)(4.0f), d[0], fma((vec)(-5.0f), d[2], d[4]));
+  v[1] = even + odd;
+  v[2] = even - odd;
+  v[3] = even2 + odd2;
+  v[4] = even2 - odd2;
+  v[5] = fma((vec)(4.0f), d[1], fma((vec)(-5.0f), d[3], d[5]));
+}
+void output_row(const vec *p, vec *y) {
+  const vec sum1 = p[1] + p[2], difference1 = p[1] - p[2], sum2 = p[3] + p[4], difference2 = p[3] - p[4];
+  y[0] = p[0] + sum1 + sum2;
+  y[1] = fma((vec)(2.0f), difference2, difference1);
+  y[2] = fma((vec)(4.0f), sum2, sum1);
+  y[3] = fma((vec)(8.0f), difference2, difference1) + p[5];
+}
+#elif M == 6
+void input_row(const vec *d, vec *v) {
+  vec even = fma((vec)(-4.25f), d[4], d[2] + d[6]), odd = fma((vec)(-4.25f), d[3], d[1] + d[5]);
+  v[0] = fma((vec)(5.25f), d[4] - d[2], d[0] - d[6]);
+  v[1] = even + odd;
+  v[2] = even - odd;
+  even = fma((vec)(-1.25f), d[4], fma((vec)(0.25f), d[2], d[6]));
+  odd = fma((vec)(0.5f), d[1], fma((vec)(-2.5f), d[3], 2.0f * d[5]));
+  v[3] = even + odd;
+  v[4] = even - odd;
+  even = fma((vec)(4.0f), d[2], fma((vec)(-5.0f), d[4], d[6]));
+  odd = fma((vec)(2.0f), d[1], fma((vec)(-2.5f), d[3], 0.5f * d[5]));
+  v[5] = even + odd;
+  v[6] = even - odd;
+  v[7] = fma((vec)(5.25f), d[3] - d[5], d[7] - d[1]);
+}
+void output_row(const vec *p, vec *y) {
+  const vec sum1 = p[1] + p[2], difference1 = p[1] - p[2], sum2 = p[3] + p[4], difference2 = p[3] - p[4];
+  const vec sum3 = p[5] + p[6], difference3 = p[5] - p[6];
+  y[0] = p[0] + sum1 + sum2 + sum3;
+  y[1] = fma((vec)(0.5f), difference3, fma((vec)(2.0f), difference2, difference1));
+  y[2] = fma((vec)(0.25f), sum3, fma((vec)(4.0f), sum2, sum1));
+  y[3] = fma((vec)(0.125f), difference3, fma((vec)(8.0f), difference2, difference1));
+  y[4] = fma((vec)(0.0625f), sum3, fma((vec)(16.0f), sum2, sum1));
+  y[5] = fma((vec)(0.03125f), difference3, fma((vec)(32.0f), difference2, difference1)) + p[7];
+}
+#endif
+
+/* One tile of one channel block, from plane (H, W, VEC) at row y0, column x0; place f goes to out + f * stride. */
+void input_tile(__global const float *plane, int height, int width, int y0, int x0, __global float *out,
+                size_t stride) {
+  vec d[N][N], t[N][N];
+  if (y0 >= 0 && x0 >= 0 && y0 + N <= height && x0 + N <= width) {
+    __global const float *at = plane + ((size_t)y0 * width + x0) * VEC;
+    UNROLL for (int r = 0; r < N; r++) UNROLL for (int c = 0; c < N; c++) d[r][c] =
+        LOAD(at + ((size_t)r * width + c) * VEC);
+  } else {
+    UNROLL for (int r = 0; r < N; r++) UNROLL for (int c = 0; c < N; c++) {
+      const int y = y0 + r, x = x0 + c;
+      d[r][c] =
+          (uint)y < (uint)height && (uint)x < (uint)width ? LOAD(plane + ((size_t)y * width + x) * VEC) : (vec)(0.0f);
+    }
+  }
+  UNROLL for (int r = 0; r < N; r++) input_row(d[r], t[r]);
+  UNROLL for (int c = 0; c < N; c++) {
+    vec column[N], v[N];
+    UNROLL for (int r = 0; r < N; r++) column[r] = t[r][c];
+    input_row(column, v);
+    UNROLL for (int r = 0; r < N; r++) STORE(out + (size_t)(r * N + c) * stride, v[r]);
+  }
+}
+
+/*
+ * TILES tiles by OC_STEP output channels, all sums in registers: v (IC/VEC, TILES, VEC) and u (IC, OC_STEP) to out, whose
+ * channel blocks are oc_stride floats apart. Meanwhile the weights that come after these, from next on, are brought into
+ * the cache, next_step bytes for each of the input channels: this hides most of the memory's latency.
+ */
+void multiply_block(__global const float *v, __global const float *u, int ic_blocks, __global float *out,
+                    size_t oc_stride, __global const char *next, int next_step) {
+  vec sum[OC_BLOCKS][TILES];
+  UNROLL for (int o = 0; o < OC_BLOCKS; o++) UNROLL for (int t = 0; t < TILES; t++) sum[o][t] = (vec)(0.0f);
+  for (int b = 0; b < ic_blocks; b++) {
+    for (int c = 0; c < VEC; c++) {
+      vec w[OC_BLOCKS];
+      UNROLL for (int o = 0; o < OC_BLOCKS; o++) w[o] = LOAD(u + o * VEC);
+      FETCH(next);
+      UNROLL for (int t = 0; t < TILES; t++) {
+        const vec x = (vec)(v[t * VEC + c]);
+        UNROLL for (int o = 0; o < OC_BLOCKS; o++) sum[o][t] = fma(x, w[o], sum[o][t]);
+      }
+      u += OC_STEP;
+      next += next_step;
+    }
+    v += TILES * VEC;
+  }
+  UNROLL for (int o = 0; o < OC_BLOCKS; o++) UNROLL for (int t = 0; t < TILES; t++)
+      STORE(out + (size_t)o * oc_stride + t * VEC, sum[o][t]);
+}
+
+/* One tile of one channel block: places p + f * stride to plane (H, W, VEC) or, pooled, (H/2, W/2, VEC). */
+void output_tile(__global const float *p, size_t stride, vec bias, float lowest, __global float *plane, int height,
+                 int width, int y0, int x0, int pool) {
+  vec half_done[M][N], y[M][M];
+  UNROLL for (int c = 0; c < N; c++) {
+    vec column[N], o[M];
+    UNROLL for (int r = 0; r < N; r++) column[r] = LOAD(p + (size_t)(r * N + c) * stride);
+    output_row(column, o);
+    UNROLL for (int r = 0; r < M; r++) half_done[r][c] = o[r];
+  }
+  UNROLL for (int r = 0; r < M; r++) {
+    output_row(half_done[r], y[r]);
+    UNROLL for (int c = 0; c < M; c++) y[r][c] = fmax(y[r][c] + bias, (vec)(lowest));
+  }
+  if (pool) {
+    const int pooled_height = height / 2, pooled_width = width / 2;
+    UNROLL for (int r = 0; r < M / 2; r++) UNROLL for (int c = 0; c < M / 2; c++) {
+      const int py = y0 / 2 + r, px = x0 / 2 + c;
+      if (py < pooled_height && px < pooled_width)
+        STORE(plane + ((size_t)py * pooled_width + px) * VEC,
+              fmax(fmax(y[2 * r][2 * c], y[2 * r][2 * c + 1]), fmax(y[2 * r + 1][2 * c], y[2 * r + 1][2 * c + 1])));
+    }
+  } else {
+    UNROLL for (int r = 0; r < M; r++) UNROLL for (int c = 0; c < M; c++) if (y0 + r < height && x0 + c < width)
+        STORE(plane + ((size_t)(y0 + r) * width + x0 + c) * VEC, y[r][c]);
+  }
+}
+
+/* Floats of an output plane of one channel block. */
+size_t plane_floats(int height, int width, int pool) {
+  return (pool ? (size_t)(height / 2) * (width / 2) : (size_t)height * width) * VEC;
+}
+
+/* Floats of v. The staged kernels' scratch holds v, and p behind it. */
+size_t v_floats(int blocks, int ic_blocks) {
+  return (size_t)FREQS * blocks * ic_blocks * TILES * VEC;
+}
+
+/* Groups: (tiles_y, ic_blocks, images from first_image on). A group transforms a row of tiles. */
+CPU_KERNEL void conv_f32_nchwc_winograd_input(__global const float *restrict in, __global float *restrict v,
+                                              int first_image, int ic_blocks, int height, int width, int tiles_y,
+                                              int tiles_x, int blocks) {
+  const int ty = get_group_id(0), b = get_group_id(1), n = get_group_id(2);
+  __global const float *plane = in + (size_t)((first_image + n) * ic_blocks + b) * height * width * VEC;
+  const size_t stride = (size_t)blocks * ic_blocks * TILES * VEC;
+  for (int tx = 0; tx < tiles_x; tx++) {
+    const int tile = (n * tiles_y + ty) * tiles_x + tx;
+    input_tile(plane, height, width, ty * M - 1, tx * M - 1,
+               v + ((size_t)(tile / TILES * ic_blocks + b) * TILES + tile % TILES) * VEC, stride);
+  }
+}
+
+/* Groups: (groups of oc_chunk groups of output channels, FREQS, groups of block_chunk blocks of tiles). */
+CPU_KERNEL void conv_f32_nchwc_winograd_multiply(__global float *scratch, __global const float *restrict u,
+                                                 int ic_blocks, int oc_groups, int blocks, int oc_chunk,
+                                                 int block_chunk) {
+  __global const float *v = scratch;
+  __global float *p = scratch + v_floats(blocks, ic_blocks);
+  const int f = get_group_id(1);
+  const int first_group = get_group_id(0) * oc_chunk, end_group = min(oc_groups, first_group + oc_chunk);
+  const int first_block = get_group_id(2) * block_chunk, end_block = min(blocks, first_block + block_chunk);
+  const size_t u_floats = (size_t)ic_blocks * VEC * OC_STEP, block_floats = (size_t)ic_blocks * TILES * VEC;
+  const int next_step = OC_STEP * (int)sizeof(float) / (end_block - first_block);
+  for (int g = first_group; g < end_group; g++) {
+    __global const float *weights = u + ((size_t)f * oc_groups + g) * u_floats;
+    __global const char *next = (__global const char *)(weights + u_floats);
+    for (int b = first_block; b < end_block; b++) {
+      multiply_block(v + ((size_t)f * blocks + b) * block_floats, weights, ic_blocks,
+                     p + (((size_t)f * oc_groups + g) * OC_BLOCKS * blocks + b) * TILES * VEC,
+                     (size_t)blocks * TILES * VEC, next, next_step);
+      next += ic_blocks * VEC * next_step;
+    }
+  }
+}
+
+/* Groups: (tiles_y, oc_blocks, images from first_image on). oc_groups * OC_BLOCKS >= oc_blocks: the surplus is not
+ * written. */
+CPU_KERNEL void conv_f32_nchwc_winograd_output(__global const float *restrict scratch,
+                                               __global const float *restrict bias, __global float *restrict out,
+                                               int first_image, int ic_blocks, int oc_blocks, int oc_groups, int height,
+                                               int width, int tiles_y, int tiles_x, int blocks, int pool,
+                                               float lowest) {
+  const int ty = get_group_id(0), o = get_group_id(1), n = get_group_id(2);
+  __global const float *p = scratch + v_floats(blocks, ic_blocks);
+  const size_t stride = (size_t)oc_groups * OC_BLOCKS * blocks * TILES * VEC;
+  __global float *plane = out + (size_t)((first_image + n) * oc_blocks + o) * plane_floats(height, width, pool);
+  __global const float *tile = p + ((size_t)o * blocks * TILES + (size_t)(n * tiles_y + ty) * tiles_x) * VEC;
+  for (int tx = 0; tx < tiles_x; tx++, tile += VEC) {
+    UNROLL for (int f = 0; f < FREQS; f++) FETCH(tile + f * stride + 6 * VEC);
+    output_tile(tile, stride, LOAD(bias + o * VEC), lowest, plane, height, width, ty * M, tx * M, pool);
+  }
+}
+
+/*
+ * Groups: any number of them, one a processor is best; each takes every get_num_groups(0)-th strip of strip_blocks * TILES
+ * tiles. scratch holds v and p of a strip for each group: FREQS * (strip_v + strip_p) floats, where
+ *   strip_v = strip_blocks * ic_blocks * TILES * VEC + VEC,  strip_p = strip_blocks * OC_BLOCKS * TILES * VEC + VEC
+ * (the odd vector keeps the places of a tile from falling into the same cache set).
+ */
+CPU_KERNEL void conv_f32_nchwc_winograd_fused(__global const float *restrict in, __global const float *restrict u,
+                                              __global const float *restrict bias, __global float *restrict out,
+                                              __global float *restrict scratch, int ic_blocks, int oc_blocks,
+                                              int oc_groups, int height, int width, int tiles_y, int tiles_x, int tiles,
+                                              int strip_blocks, int pool, float lowest) {
+  const int strip = strip_blocks * TILES, strips = (tiles + strip - 1) / strip;
+  const size_t strip_v = (size_t)strip_blocks * ic_blocks * TILES * VEC + VEC;
+  const size_t strip_p = (size_t)strip_blocks * OC_BLOCKS * TILES * VEC + VEC;
+  const size_t u_floats = (size_t)ic_blocks * VEC * OC_STEP, in_plane = (size_t)height * width * VEC;
+  const size_t out_plane = plane_floats(height, width, pool);
+  __global float *v = scratch + (size_t)get_group_id(0) * FREQS * (strip_v + strip_p);
+  __global float *p = v + FREQS * strip_v;
+  for (int s = get_group_id(0); s < strips; s += get_num_groups(0)) {
+    const int first = s * strip, count = min(strip, tiles - first), blocks = (count + TILES - 1) / TILES;
+    for (int b = 0; b < ic_blocks; b++)
+      for (int i = 0; i < count; i++) {
+        const int tx = (first + i) % tiles_x, row = (first + i) / tiles_x, ty = row % tiles_y, n = row / tiles_y;
+        input_tile(in + (size_t)(n * ic_blocks + b) * in_plane, height, width, ty * M - 1, tx * M - 1,
+                   v + ((size_t)(i / TILES * ic_blocks + b) * TILES + i % TILES) * VEC, strip_v);
+      }
+    const int next_step = OC_STEP * (int)sizeof(float) / blocks;
+    for (int g = 0; g < oc_groups; g++) {
+      for (int f = 0; f < FREQS; f++) {
+        __global const float *weights = u + ((size_t)f * oc_groups + g) * u_floats;
+        __global const char *next = (__global const char *)(weights + oc_groups * u_floats);
+        for (int b = 0; b < blocks; b++) {
+          multiply_block(v + f * strip_v + (size_t)b * ic_blocks * TILES * VEC, weights, ic_blocks,
+                         p + f * strip_p + (size_t)b * TILES * VEC, (size_t)strip * VEC, next, next_step);
+          next += ic_blocks * VEC * next_step;
+        }
+      }
+      for (int o = 0; o < OC_BLOCKS && g * OC_BLOCKS + o < oc_blocks; o++) {
+        const int block = g * OC_BLOCKS + o;
+        for (int i = 0; i < count; i++) {
+          const int tx = (first + i) % tiles_x, row = (first + i) / tiles_x, ty = row % tiles_y, n = row / tiles_y;
+          output_tile(p + ((size_t)o * strip + i) * VEC, strip_p, LOAD(bias + block * VEC), lowest,
+                      out + (size_t)(n * oc_blocks + block) * out_plane, height, width, ty * M, tx * M, pool);
+        }
+      }
+    }
+  }
+}

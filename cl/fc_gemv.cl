@@ -1,0 +1,79 @@
+/*
+ * A fully connected layer that reads every weight once, in memory order, with bias and ReLU: matrix times one vector, or times a few
+ * (a batch). For CPUs: a work-item is a work-group.
+ *
+ *   in   (n, inputs)                         w (groups of ROWS * VEC rows, inputs, ROWS * VEC)    out (n, rows)
+ *
+ *   sum[image][ROWS] += in[image][k] * w[group][k][ROWS]      over k: ROWS vectors of weights serve IMAGES images
+ *
+ * Groups: (groups of rows in this panel). first_row is the panel's first row; the surplus rows of the last group hold zeros
+ * and are not written.
+ */
+#ifndef VEC
+#define VEC 16 /* rows of a vector (4, 8, 16) */
+#endif
+#ifndef ROWS
+#define ROWS 4 /* vectors of rows that a group computes (1, 2, 4) */
+#endif
+#ifndef IMAGES
+#define IMAGES 1 /* images computed at once (1, 2, 4, 6) */
+#endif
+/* HALF: the weights are stored as IEEE half precision; the arithmetic is f32 all the same. */
+/* PREFETCH, when it is defined, says that the compiler has clang's __builtin_prefetch. */
+
+#define STEP        (ROWS * VEC)
+#define JOIN_(a, b) a##b
+#define JOIN(a, b)  JOIN_(a, b)
+typedef JOIN(float, VEC) vec;
+#define UNROLL _Pragma("unroll")
+#ifdef HALF
+#define KERNEL_NAME fc_f16w_gemv
+typedef half weight;
+#define LOAD_WEIGHT(p) JOIN(vload_half, VEC)(0, p)
+#else
+#define KERNEL_NAME    fc_f32_gemv
+typedef float weight;
+#define LOAD_WEIGHT(p) (*(__global const vec *)(p))
+#endif
+#ifdef PREFETCH
+#define FETCH(p) __builtin_prefetch((__global const char *)(p), 0, 0)
+#else
+#define FETCH(p)
+#endif
+#define AHEAD 2048 /* bytes; farther than the hardware's own prefetcher looks in a page */
+
+/* Rows of images first .. first + IMAGES - 1; those from batch on repeat the last and are not written. */
+void multiply(__global const float *in, __global const weight *w, __global const float *bias, __global float *out,
+              int batch, int first, int inputs, int outputs, int row, float lowest) {
+  __global const float *x[IMAGES];
+  UNROLL for (int i = 0; i < IMAGES; i++) x[i] = in + (size_t)min(first + i, batch - 1) * inputs;
+  vec sum[IMAGES][ROWS];
+  UNROLL for (int i = 0; i < IMAGES; i++) UNROLL for (int r = 0; r < ROWS; r++) sum[i][r] = (vec)(0.0f);
+  for (int k = 0; k < inputs; k++) {
+    __global const weight *at = w + (size_t)k * STEP;
+    vec v[ROWS];
+    UNROLL for (int r = 0; r < ROWS; r++) {
+      v[r] = LOAD_WEIGHT(at + r * VEC);
+      FETCH((__global const char *)(at + r * VEC) + AHEAD);
+    }
+    UNROLL for (int i = 0; i < IMAGES; i++) UNROLL for (int r = 0; r < ROWS; r++) sum[i][r] =
+        fma((vec)(x[i][k]), v[r], sum[i][r]);
+  }
+  for (int i = 0; i < IMAGES && first + i < batch; i++) {
+    UNROLL for (int r = 0; r < ROWS; r++) {
+      float values[VEC] __attribute__((aligned(64)));
+      *(vec *)values = fmax(sum[i][r] + *(__global const vec *)(bias + row + r * VEC), (vec)(lowest));
+      for (int j = 0; j < VEC && row + r * VEC + j < outputs; j++)
+        out[(size_t)(first + i) * outputs + row + r * VEC + j] = values[j];
+    }
+  }
+}
+
+__attribute__((reqd_work_group_size(1, 1, 1))) __kernel void KERNEL_NAME(
+    __global const float *restrict in, __global const weight *restrict w, __global const float *restrict bias,
+    __global float *restrict out, int batch, int inputs, int outputs, int first_row, float lowest) {
+  const int group = get_group_id(0), row = first_row + group * STEP;
+  __global const weight *rows = w + (size_t)group * inputs * STEP;
+  for (int first = 0; first < batch; first += IMAGES)
+    multiply(in, rows, bias, out, batch, first, inputs, outputs, row, lowest);
+}

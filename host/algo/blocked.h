@@ -1,0 +1,20 @@
+/* What the algorithms on blocked activations (NCHWC) share. */
+#ifndef CLVGG_ALGO_BLOCKED_H
+#define CLVGG_ALGO_BLOCKED_H
+
+#include "algo/common.h"
+
+/* False, with the reason in why, where these kernels make no sense: their work-groups are single work-items with wide
+ * vectors, which is what CPUs want and GPUs do not. */
+bool blocked_supported(const clvgg_device_info *dev, const algo_problem *p, char *why);
+
+/* Builds a kernel with -D VEC=block, the first count parameters, and more options (each with a leading blank). Uses the
+ * compiler's prefetch where it has one. */
+clvgg_status blocked_build(const algo_instance *inst, const char *source, const char *name, size_t count,
+                           const char *more, device_kernel *out);
+
+/* Uploads packed weights as one panel, and l's bias filled up to rows with zeros. */
+clvgg_status blocked_upload(clvgg_device *dev, const float *packed, size_t floats, const layer *l, size_t rows,
+                            packed_weights *out);
+
+#endif

@@ -1,0 +1,159 @@
+/* conv_f32_nchwc_direct and conv_f32_nchw_nchwc_direct: on blocked activations, and from an image into them. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "algo/blocked.h"
+#include "base/parallel.h"
+
+enum { TILE, OC_BLOCKS };
+
+static const algo_param params[] = {
+    [TILE] = {"TILE", "pixels of a row computed at once", {4, 6, 7, 14}},
+    [OC_BLOCKS] = {"OC_BLOCKS", "blocks of output channels computed at once", {1, 2}},
+    {0},
+};
+
+/* The first layer's input channels are one block of their own size. */
+#define MOST_IMAGE_CHANNELS 4
+
+static bool from_image(const algo_instance *inst) {
+  return inst->algo->in == ALGO_NCHW;
+}
+
+static void choose(const clvgg_device_info *dev, const algo_problem *p, int *param) {
+  (void)dev;
+  /* As for Winograd: 14 x 2 sums fill AVX-512's registers, 6 x 2 those of AVX and SSE; 7 where it wastes less of a row. */
+  param[TILE] = p->block == 16 ? (p->shape.in.w <= 7 ? 7 : 14) : (p->shape.in.w <= 4 ? 4 : 6);
+  param[OC_BLOCKS] = p->shape.out.c > p->block ? 2 : 1;
+}
+
+static bool supports(const clvgg_device_info *dev, const algo_problem *p, const int *param, char *why) {
+  if (!blocked_supported(dev, p, why)) return false;
+  if (param[TILE] * param[OC_BLOCKS] > (p->block == 16 ? 28 : 14))
+    return algo_refuse(why, "TILE=%d OC_BLOCKS=%d do not fit the vector registers", param[TILE], param[OC_BLOCKS]);
+  const double bytes = 36.0 * (double)(p->shape.in.c + p->block) * (double)(p->shape.out.c + 2 * p->block);
+  if (bytes > (double)dev->max_alloc_bytes)
+    return algo_refuse(why, "weights of %.0f MiB exceed the largest buffer of %llu MiB", bytes / 1048576,
+                       (unsigned long long)(dev->max_alloc_bytes >> 20));
+  return true;
+}
+
+static bool supports_image(const clvgg_device_info *dev, const algo_problem *p, const int *param, char *why) {
+  if (p->shape.in.c > MOST_IMAGE_CHANNELS)
+    return algo_refuse(why, "%zu input channels; it is made for images of up to %d", p->shape.in.c,
+                       MOST_IMAGE_CHANNELS);
+  return supports(dev, p, param, why);
+}
+
+static uint64_t iterations(const algo_problem *p, const int *param) {
+  const uint64_t tile = (uint64_t)param[TILE], oc = (uint64_t)param[OC_BLOCKS];
+  const uint64_t blocks = size_ceil_div(p->shape.in.c, p->block), strips = size_ceil_div(p->shape.in.w, tile);
+  const uint64_t row = (tile + 2) * 4 + 3 * p->block * (1 + oc + tile * (1 + oc));
+  return strips * (blocks * 3 * row + 4 * oc * (1 + tile));
+}
+
+/* Operations at the multiplication's peak; short rows leave a part of a tile idle. */
+static double cost(const clvgg_device_info *dev, const algo_problem *p, const int *param) {
+  (void)dev;
+  const double width = (double)size_round_up(p->shape.in.w, (size_t)param[TILE]);
+  const size_t step = (size_t)param[OC_BLOCKS] * p->block;
+  return 18.0 * (double)(p->batch * p->shape.in.c * p->shape.in.h) * width *
+         (double)size_round_up(p->shape.out.c, step) / 0.8;
+}
+
+typedef struct packing {
+  const layer *l;
+  size_t lanes, ic_blocks, step;
+  float *out; /* (groups, ic_blocks, 3, 3, lanes, step), zeroed */
+  bool failed;
+} packing;
+
+static void pack_group(size_t group, void *context) {
+  packing *k = context;
+  const size_t rows_left = k->l->shape.out.c - group * k->step, rows = rows_left < k->step ? rows_left : k->step;
+  const size_t ics = k->l->shape.in.c;
+  float *weights = malloc(rows * ics * 9 * sizeof *weights);
+  if (!weights) {
+    k->failed = true;
+    return;
+  }
+  layer_read_rows(k->l, group * k->step, rows, weights);
+  for (size_t r = 0; r < rows; r++)
+    for (size_t ic = 0; ic < ics; ic++)
+      for (size_t tap = 0; tap < 9; tap++) {
+        const size_t block = group * k->ic_blocks + ic / k->lanes;
+        k->out[((block * 9 + tap) * k->lanes + ic % k->lanes) * k->step + r] = weights[(r * ics + ic) * 9 + tap];
+      }
+  free(weights);
+}
+
+static clvgg_status prepare(algo_instance *inst, const layer *l) {
+  TRY(algo_state_open(inst));
+  algo_state *state = algo_state_of(inst);
+  const layer_shape *s = &inst->problem.shape;
+  packing k = {.l = l, .lanes = from_image(inst) ? s->in.c : inst->problem.block};
+  char more[48] = "";
+  if (from_image(inst)) snprintf(more, sizeof more, " -DFROM_NCHW -DLANES=%zu", k.lanes);
+  TRY(blocked_build(inst, "conv_direct_nchwc.cl", inst->algo->name, 2, more, &state->kernel));
+  k.step = (size_t)inst->param[OC_BLOCKS] * inst->problem.block;
+  k.ic_blocks = size_ceil_div(s->in.c, k.lanes);
+  const size_t groups = size_ceil_div(s->out.c, k.step), floats = groups * k.ic_blocks * 9 * k.lanes * k.step;
+  k.out = calloc(floats, sizeof *k.out);
+  if (!k.out) return base_fail(CLVGG_ERROR_MEMORY, "no memory for %s's packed weights", l->name);
+  parallel_for(groups, pack_group, &k);
+  clvgg_status status = k.failed ? base_fail(CLVGG_ERROR_MEMORY, "no memory for %s's weights", l->name) : CLVGG_OK;
+  if (!status) status = blocked_upload(inst->dev, k.out, floats, l, groups * k.step, &state->weights);
+  free(k.out);
+  return status;
+}
+
+static clvgg_status enqueue(algo_instance *inst, size_t batch, const device_buffer *in, const device_buffer *out,
+                            const device_buffer *workspace) {
+  if (batch == 0) return CLVGG_OK;
+  TRY(algo_check(inst, batch, in, out, workspace));
+  const algo_state *state = algo_state_of(inst);
+  const layer_shape *s = &inst->problem.shape;
+  const size_t oc_blocks = size_ceil_div(s->out.c, inst->problem.block);
+  const device_arg args[] = {arg_buffer(in->mem),
+                             arg_buffer(state->weights.panel[0].mem),
+                             arg_buffer(state->weights.bias.mem),
+                             arg_buffer(out->mem),
+                             arg_int(from_image(inst) ? 1 : size_ceil_div(s->in.c, inst->problem.block)),
+                             arg_int(oc_blocks),
+                             arg_int(s->in.h),
+                             arg_int(s->in.w),
+                             arg_float(algo_lowest(s))};
+  const size_t groups = size_ceil_div(oc_blocks, (size_t)inst->param[OC_BLOCKS]);
+  return device_launch(inst->dev, &state->kernel, args, COUNT_OF(args), (size_t[]){s->in.h, groups, batch},
+                       (size_t[]){1, 1, 1});
+}
+
+const algo algo_conv_direct_nchwc = {
+    .name = "conv_f32_nchwc_direct",
+    .op = LAYER_CONV,
+    .in = ALGO_NCHWC,
+    .out = ALGO_NCHWC,
+    .params = params,
+    .choose = choose,
+    .supports = supports,
+    .iterations = iterations,
+    .cost = cost,
+    .prepare = prepare,
+    .enqueue = enqueue,
+    .release = algo_state_release,
+};
+
+const algo algo_conv_direct_image = {
+    .name = "conv_f32_nchw_nchwc_direct",
+    .op = LAYER_CONV,
+    .in = ALGO_NCHW,
+    .out = ALGO_NCHWC,
+    .params = params,
+    .choose = choose,
+    .supports = supports_image,
+    .iterations = iterations,
+    .cost = cost,
+    .prepare = prepare,
+    .enqueue = enqueue,
+    .release = algo_state_release,
+};

@@ -1,0 +1,385 @@
+/* conv_f32_nchwc_winograd and conv_f32_nchwc_winograd_fused: fewer multiplications, for CPUs. See cl/conv_winograd.cl. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "algo/blocked.h"
+#include "base/parallel.h"
+
+enum { M, TILES, OC_BLOCKS, STRIP };
+
+#define TILE_PARAMS                                                                            \
+  [M] = {"M", "side of a tile of outputs", {2, 4, 6}},                                         \
+  [TILES] = {"TILES", "tiles that the multiplication keeps in registers", {4, 6, 12, 13, 14}}, \
+  [OC_BLOCKS] = {"OC_BLOCKS", "blocks of output channels that it keeps in registers", {1, 2}}
+
+static const algo_param staged_params[] = {TILE_PARAMS, {0}};
+static const algo_param fused_params[] = {
+    TILE_PARAMS, [STRIP] = {"STRIP", "blocks of tiles that a group takes at once", {1, 2, 3, 4}}, {0}};
+
+/* The staged form works on as many images at a time as keep its workspace below this. */
+#define STAGED_BYTES ((size_t)64 << 20)
+
+/* The sizes that the kernels count in; see the head of conv_winograd.cl. */
+typedef struct geometry {
+  size_t block, freqs, ic_blocks, oc_blocks, oc_groups, tiles_y, tiles_x, tiles_image;
+} geometry;
+
+static geometry measure(const algo_problem *p, const int *param) {
+  const layer_shape *s = &p->shape;
+  const size_t m = (size_t)param[M], n = m + 2;
+  geometry g = {
+      .block = p->block, .freqs = n * n, .tiles_y = size_ceil_div(s->in.h, m), .tiles_x = size_ceil_div(s->in.w, m)};
+  g.ic_blocks = size_ceil_div(s->in.c, g.block);
+  g.oc_blocks = size_ceil_div(s->out.c, g.block);
+  g.oc_groups = size_ceil_div(g.oc_blocks, (size_t)param[OC_BLOCKS]);
+  g.tiles_image = g.tiles_y * g.tiles_x;
+  return g;
+}
+
+/* ---- the model of time. Only ratios matter: units are floating point operations of the multiplication at its peak. */
+
+/* A byte of traffic beyond the L2 cache costs as much as this many operations, with all cores busy: on the measured
+ * machines 235 GFLOP/s and 15 GB/s a core, of which prefetching hides a part. */
+#define FLOPS_A_BYTE 10.0
+/* Operations on a transformed value while it is in registers or L1, loads and stores included. */
+#define FLOPS_A_TRANSFORM 14.0
+/* What a strip and a part of the weights may take of a core's second level cache. */
+#define CACHE_BYTES 1.5e6
+
+static double multiply_flops(const geometry *g, const int *param, size_t tiles) {
+  const size_t padded = size_round_up(tiles, (size_t)param[TILES]);
+  return 2.0 * (double)(g->freqs * padded) * (double)(g->ic_blocks * g->oc_groups * (size_t)param[OC_BLOCKS]) *
+         (double)(g->block * g->block);
+}
+
+static double transform_flops(const geometry *g, size_t tiles) {
+  return FLOPS_A_TRANSFORM * (double)(g->freqs * tiles * g->block) * (double)(g->ic_blocks + g->oc_blocks);
+}
+
+static double weight_bytes(const geometry *g, const int *param) {
+  return 4.0 * (double)(g->freqs * g->ic_blocks * g->oc_groups * (size_t)param[OC_BLOCKS]) *
+         (double)(g->block * g->block);
+}
+
+static double staged_cost(const clvgg_device_info *dev, const algo_problem *p, const int *param) {
+  const geometry g = measure(p, param);
+  const size_t tiles = p->batch * g.tiles_image;
+  const double scratch = 4.0 * (double)(g.freqs * tiles * g.block) * (double)(g.ic_blocks + g.oc_blocks);
+  /* v and p are written and read once each, the weights read once. */
+  const double beyond = scratch < CACHE_BYTES * dev->compute_units ? 0 : 2 * scratch;
+  return multiply_flops(&g, param, tiles) / 0.9 + transform_flops(&g, tiles) +
+         FLOPS_A_BYTE * (beyond / 2 + weight_bytes(&g, param));
+}
+
+static double fused_cost(const clvgg_device_info *dev, const algo_problem *p, const int *param) {
+  const geometry g = measure(p, param);
+  const size_t tiles = p->batch * g.tiles_image, strip = (size_t)param[STRIP] * (size_t)param[TILES];
+  const size_t strips = size_ceil_div(tiles, strip), rounds = size_ceil_div(strips, dev->compute_units);
+  const double strip_bytes =
+      4.0 * (double)(g.freqs * strip * g.block) * (double)(g.ic_blocks + (size_t)param[OC_BLOCKS]);
+  const double weights = weight_bytes(&g, param);
+  /* Every strip reads all weights: from beyond the cache unless they stay in it beside the strip. */
+  const double beyond = weights + strip_bytes <= CACHE_BYTES ? weights : weights * (double)strips;
+  const double spill = strip_bytes <= CACHE_BYTES ? 0 : 2 * strip_bytes * (double)strips;
+  const double idle = (double)(rounds * dev->compute_units) / (double)strips;
+  return (multiply_flops(&g, param, tiles) / 0.9 + transform_flops(&g, tiles)) * idle + FLOPS_A_BYTE * (beyond + spill);
+}
+
+/* ---- choosing */
+
+static void base_params(const algo_problem *p, int *param) {
+  /* 14 x 2 sums, 2 weights and a broadcast fill AVX-512's 32 registers; 6 x 2 fill the 16 of AVX and SSE. */
+  param[TILES] = p->block == 16 ? 14 : 6;
+  param[OC_BLOCKS] = 2;
+}
+
+static void choose_staged(const clvgg_device_info *dev, const algo_problem *p, int *param) {
+  int best[ALGO_MAX_PARAMS] = {0};
+  double best_cost = INFINITY;
+  for (int m = 2; m <= 6; m += 2) {
+    for (int tiles = 12; tiles <= 14; tiles++) {
+      base_params(p, param);
+      if (p->block == 16) param[TILES] = tiles;
+      param[M] = m;
+      const double cost = staged_cost(dev, p, param);
+      if (cost < best_cost) memcpy(best, param, sizeof best), best_cost = cost;
+    }
+  }
+  memcpy(param, best, sizeof best);
+}
+
+static void choose_fused(const clvgg_device_info *dev, const algo_problem *p, int *param) {
+  int best[ALGO_MAX_PARAMS] = {0};
+  double best_cost = INFINITY;
+  for (int m = 4; m <= 6; m += 2) {
+    for (int strip = 1; strip <= 4; strip++) {
+      base_params(p, param);
+      param[M] = m;
+      param[STRIP] = strip;
+      const double cost = fused_cost(dev, p, param);
+      if (cost < best_cost) memcpy(best, param, sizeof best), best_cost = cost;
+    }
+  }
+  memcpy(param, best, sizeof best);
+}
+
+/* Images that the staged form takes at a time. */
+static size_t staged_images(const geometry *g, const algo_problem *p, const int *param) {
+  const size_t places = g->freqs * (g->ic_blocks + g->oc_groups * (size_t)param[OC_BLOCKS]) * g->block;
+  const size_t image = places * (g->tiles_image + (size_t)param[TILES]) * sizeof(float);
+  const size_t images = STAGED_BYTES / image;
+  return images < 1 ? 1 : images > p->batch ? p->batch : images;
+}
+
+static size_t staged_bytes(const clvgg_device_info *dev, const algo_problem *p, const int *param) {
+  (void)dev;
+  const geometry g = measure(p, param);
+  const size_t tiles = size_round_up(staged_images(&g, p, param) * g.tiles_image, (size_t)param[TILES]);
+  return g.freqs * tiles * (g.ic_blocks + g.oc_groups * (size_t)param[OC_BLOCKS]) * g.block * sizeof(float);
+}
+
+static size_t fused_groups(const clvgg_device_info *dev) {
+  return dev->compute_units ? dev->compute_units : 1;
+}
+
+static size_t fused_bytes(const clvgg_device_info *dev, const algo_problem *p, const int *param) {
+  const geometry g = measure(p, param);
+  const size_t strip = (size_t)param[STRIP] * (size_t)param[TILES];
+  const size_t floats = strip * (g.ic_blocks + (size_t)param[OC_BLOCKS]) * g.block + 2 * g.block;
+  return fused_groups(dev) * g.freqs * floats * sizeof(float);
+}
+
+static bool supports(const clvgg_device_info *dev, const algo_problem *p, const int *param, char *why) {
+  if (!blocked_supported(dev, p, why)) return false;
+  if (param[TILES] * param[OC_BLOCKS] > (p->block == 16 ? 28 : 14))
+    return algo_refuse(why, "TILES=%d OC_BLOCKS=%d do not fit the vector registers", param[TILES], param[OC_BLOCKS]);
+  const geometry g = measure(p, param);
+  if (weight_bytes(&g, param) > (double)dev->max_alloc_bytes)
+    return algo_refuse(why, "transformed weights of %.0f MiB exceed the largest buffer of %llu MiB",
+                       weight_bytes(&g, param) / 1048576, (unsigned long long)(dev->max_alloc_bytes >> 20));
+  return true;
+}
+
+static uint64_t staged_iterations(const algo_problem *p, const int *param) {
+  const geometry g = measure(p, param);
+  const uint64_t blocks = size_ceil_div(p->batch * g.tiles_image, (size_t)param[TILES]);
+  /* The multiplication's work-item: its blocks of tiles, input channels, and the unrolled loops inside. */
+  return blocks * g.ic_blocks * g.block * (1 + (uint64_t)param[TILES] * (1 + (uint64_t)param[OC_BLOCKS]));
+}
+
+static uint64_t fused_iterations(const algo_problem *p, const int *param) {
+  const geometry g = measure(p, param);
+  return g.oc_groups * g.freqs * staged_iterations(p, param);
+}
+
+/* ---- weights */
+
+/* G of F(m, 3), (m + 2, 3): transformed weights are G g G^T. It belongs to the points named in conv_winograd.cl. */
+static const float transforms[3][8][3] = {
+    {{1, 0, 0}, {.5f, .5f, .5f}, {.5f, -.5f, .5f}, {0, 0, 1}},
+    {{1.f / 4, 0, 0},
+     {-1.f / 6, -1.f / 6, -1.f / 6},
+     {-1.f / 6, 1.f / 6, -1.f / 6},
+     {1.f / 24, 1.f / 12, 1.f / 6},
+     {1.f / 24, -1.f / 12, 1.f / 6},
+     {0, 0, 1}},
+    {{1, 0, 0},
+     {-2.f / 9, -2.f / 9, -2.f / 9},
+     {-2.f / 9, 2.f / 9, -2.f / 9},
+     {1.f / 90, 1.f / 45, 2.f / 45},
+     {1.f / 90, -1.f / 45, 2.f / 45},
+     {32.f / 45, 16.f / 45, 8.f / 45},
+     {32.f / 45, -16.f / 45, 8.f / 45},
+     {0, 0, 1}},
+};
+
+typedef struct packing {
+  const layer *l;
+  geometry g;
+  int m;
+  size_t step; /* output channels of a group */
+  float *out;  /* (freqs, oc_groups, ic_blocks * block, step), zeroed */
+  bool failed;
+} packing;
+
+/* One group of output channels: G g G^T of every kernel. */
+static void pack_group(size_t group, void *context) {
+  packing *k = context;
+  const size_t rows_left = k->l->shape.out.c - group * k->step, rows = rows_left < k->step ? rows_left : k->step;
+  const size_t ics = k->l->shape.in.c, n = (size_t)k->m + 2;
+  const float(*g)[3] = transforms[k->m / 2 - 1];
+  float *weights = malloc(rows * ics * 9 * sizeof *weights);
+  if (!weights) {
+    k->failed = true;
+    return;
+  }
+  layer_read_rows(k->l, group * k->step, rows, weights);
+  const size_t place = k->g.oc_groups * k->g.ic_blocks * k->g.block * k->step;
+  float *to = k->out + group * k->g.ic_blocks * k->g.block * k->step;
+  for (size_t ic = 0; ic < ics; ic++, to += k->step) {
+    for (size_t r = 0; r < rows; r++) {
+      const float *w = weights + (r * ics + ic) * 9;
+      for (size_t i = 0; i < n; i++) {
+        float half[3];
+        for (size_t x = 0; x < 3; x++) half[x] = g[i][0] * w[x] + g[i][1] * w[3 + x] + g[i][2] * w[6 + x];
+        for (size_t j = 0; j < n; j++)
+          to[(i * n + j) * place + r] = half[0] * g[j][0] + half[1] * g[j][1] + half[2] * g[j][2];
+      }
+    }
+  }
+  free(weights);
+}
+
+static clvgg_status upload_weights(algo_instance *inst, const layer *l, algo_state *state) {
+  packing k = {.l = l, .g = measure(&inst->problem, inst->param), .m = inst->param[M]};
+  k.step = (size_t)inst->param[OC_BLOCKS] * k.g.block;
+  const size_t floats = k.g.freqs * k.g.oc_groups * k.g.ic_blocks * k.g.block * k.step;
+  k.out = calloc(floats, sizeof *k.out);
+  if (!k.out) return base_fail(CLVGG_ERROR_MEMORY, "no memory for %s's transformed weights", l->name);
+  parallel_for(k.g.oc_groups, pack_group, &k);
+  clvgg_status status = k.failed ? base_fail(CLVGG_ERROR_MEMORY, "no memory for %s's weights", l->name) : CLVGG_OK;
+  if (!status) status = blocked_upload(inst->dev, k.out, floats, l, k.g.oc_groups * k.step, &state->weights);
+  free(k.out);
+  return status;
+}
+
+/* ---- running */
+
+typedef struct winograd_state {
+  algo_state common; /* kernel: multiply or fused */
+  device_kernel input, output;
+} winograd_state;
+
+static clvgg_status prepare_staged(algo_instance *inst, const layer *l) {
+  winograd_state *state = calloc(1, sizeof *state);
+  if (!state) return base_fail(CLVGG_ERROR_MEMORY, "no memory for %s", l->name);
+  inst->state = state;
+  TRY(blocked_build(inst, "conv_winograd.cl", "conv_f32_nchwc_winograd_input", 3, "", &state->input));
+  TRY(blocked_build(inst, "conv_winograd.cl", "conv_f32_nchwc_winograd_multiply", 3, "", &state->common.kernel));
+  TRY(blocked_build(inst, "conv_winograd.cl", "conv_f32_nchwc_winograd_output", 3, "", &state->output));
+  return upload_weights(inst, l, &state->common);
+}
+
+static clvgg_status prepare_fused(algo_instance *inst, const layer *l) {
+  TRY(algo_state_open(inst));
+  algo_state *state = algo_state_of(inst);
+  TRY(blocked_build(inst, "conv_winograd.cl", "conv_f32_nchwc_winograd_fused", 3, "", &state->kernel));
+  return upload_weights(inst, l, state);
+}
+
+static void release_staged(algo_instance *inst) {
+  winograd_state *state = inst->state;
+  if (state) {
+    device_kernel_release(&state->input);
+    device_kernel_release(&state->output);
+  }
+  algo_state_release(inst);
+}
+
+static const size_t one[3] = {1, 1, 1};
+
+/* images images from the first on; offsets of whole images are in elements. */
+static clvgg_status enqueue_part(algo_instance *inst, size_t first, size_t images, const device_buffer *in,
+                                 const device_buffer *out, const device_buffer *workspace) {
+  const winograd_state *state = inst->state;
+  const layer_shape *s = &inst->problem.shape;
+  const geometry g = measure(&inst->problem, inst->param);
+  const size_t blocks = size_ceil_div(images * g.tiles_image, (size_t)inst->param[TILES]);
+  const device_arg input[] = {arg_buffer(in->mem),  arg_buffer(workspace->mem), arg_int(first),
+                              arg_int(g.ic_blocks), arg_int(s->in.h),           arg_int(s->in.w),
+                              arg_int(g.tiles_y),   arg_int(g.tiles_x),         arg_int(blocks)};
+  TRY(device_launch(inst->dev, &state->input, input, COUNT_OF(input), (size_t[]){g.tiles_y, g.ic_blocks, images}, one));
+  const device_arg multiply[] = {arg_buffer(workspace->mem),
+                                 arg_buffer(state->common.weights.panel[0].mem),
+                                 arg_int(g.ic_blocks),
+                                 arg_int(g.oc_groups),
+                                 arg_int(blocks),
+                                 arg_int(1),
+                                 arg_int(blocks)};
+  TRY(device_launch(inst->dev, &state->common.kernel, multiply, COUNT_OF(multiply), (size_t[]){g.oc_groups, g.freqs, 1},
+                    one));
+  const device_arg output[] = {arg_buffer(workspace->mem), arg_buffer(state->common.weights.bias.mem),
+                               arg_buffer(out->mem),       arg_int(first),
+                               arg_int(g.ic_blocks),       arg_int(g.oc_blocks),
+                               arg_int(g.oc_groups),       arg_int(s->in.h),
+                               arg_int(s->in.w),           arg_int(g.tiles_y),
+                               arg_int(g.tiles_x),         arg_int(blocks),
+                               arg_int(s->pool),           arg_float(algo_lowest(s))};
+  return device_launch(inst->dev, &state->output, output, COUNT_OF(output), (size_t[]){g.tiles_y, g.oc_blocks, images},
+                       one);
+}
+
+static clvgg_status enqueue_staged(algo_instance *inst, size_t batch, const device_buffer *in, const device_buffer *out,
+                                   const device_buffer *workspace) {
+  if (batch == 0) return CLVGG_OK;
+  TRY(algo_check(inst, batch, in, out, workspace));
+  const geometry g = measure(&inst->problem, inst->param);
+  const size_t most = staged_images(&g, &inst->problem, inst->param);
+  for (size_t first = 0; first < batch; first += most)
+    TRY(enqueue_part(inst, first, batch - first < most ? batch - first : most, in, out, workspace));
+  return CLVGG_OK;
+}
+
+static clvgg_status enqueue_fused(algo_instance *inst, size_t batch, const device_buffer *in, const device_buffer *out,
+                                  const device_buffer *workspace) {
+  if (batch == 0) return CLVGG_OK;
+  TRY(algo_check(inst, batch, in, out, workspace));
+  const algo_state *state = algo_state_of(inst);
+  const layer_shape *s = &inst->problem.shape;
+  const geometry g = measure(&inst->problem, inst->param);
+  const device_arg args[] = {arg_buffer(in->mem),
+                             arg_buffer(state->weights.panel[0].mem),
+                             arg_buffer(state->weights.bias.mem),
+                             arg_buffer(out->mem),
+                             arg_buffer(workspace->mem),
+                             arg_int(g.ic_blocks),
+                             arg_int(g.oc_blocks),
+                             arg_int(g.oc_groups),
+                             arg_int(s->in.h),
+                             arg_int(s->in.w),
+                             arg_int(g.tiles_y),
+                             arg_int(g.tiles_x),
+                             arg_int(batch * g.tiles_image),
+                             arg_int((size_t)inst->param[STRIP]),
+                             arg_int(s->pool),
+                             arg_float(algo_lowest(s))};
+  return device_launch(inst->dev, &state->kernel, args, COUNT_OF(args),
+                       (size_t[]){fused_groups(device_info(inst->dev)), 1, 1}, one);
+}
+
+const algo algo_conv_winograd = {
+    .name = "conv_f32_nchwc_winograd",
+    .op = LAYER_CONV,
+    .in = ALGO_NCHWC,
+    .out = ALGO_NCHWC,
+    .error_growth = 8, /* F(6, 3)'s constants spread over three orders of magnitude */
+    .pools = true,
+    .params = staged_params,
+    .choose = choose_staged,
+    .supports = supports,
+    .iterations = staged_iterations,
+    .cost = staged_cost,
+    .workspace_bytes = staged_bytes,
+    .prepare = prepare_staged,
+    .enqueue = enqueue_staged,
+    .release = release_staged,
+};
+
+const algo algo_conv_winograd_fused = {
+    .name = "conv_f32_nchwc_winograd_fused",
+    .op = LAYER_CONV,
+    .in = ALGO_NCHWC,
+    .out = ALGO_NCHWC,
+    .error_growth = 8, /* F(6, 3)'s constants spread over three orders of magnitude */
+    .pools = true,
+    .params = fused_params,
+    .choose = choose_fused,
+    .supports = supports,
+    .iterations = fused_iterations,
+    .cost = fused_cost,
+    .workspace_bytes = fused_bytes,
+    .prepare = prepare_fused,
+    .enqueue = enqueue_fused,
+    .release = algo_state_release,
+};

@@ -1,0 +1,188 @@
+/* fc_f32_gemv and fc_f32_nchwc_gemv: every weight read once, in memory order; for CPUs. The second takes blocked activations: the
+ * flattening is in the order of its weights. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "algo/blocked.h"
+#include "base/parallel.h"
+
+enum { ROWS, IMAGES };
+
+static const algo_param params[] = {
+    [ROWS] = {"ROWS", "vectors of rows that a group computes", {1, 2, 4}},
+    [IMAGES] = {"IMAGES", "images computed at once", {1, 2, 4, 6}},
+    {0},
+};
+
+static bool is_blocked(const algo_instance *inst) {
+  return inst->algo->in == ALGO_NCHWC;
+}
+
+/* Inputs as they lie in memory, surplus channels of the last block included. */
+static size_t stored_inputs(const algo_problem *p, bool blocked) {
+  const shape3 in = p->shape.in;
+  return (blocked ? size_round_up(in.c, p->block) : in.c) * in.h * in.w;
+}
+
+static size_t group_rows(const algo_problem *p, const int *param) {
+  return (size_t)param[ROWS] * p->block;
+}
+
+static void choose(const clvgg_device_info *dev, const algo_problem *p, int *param) {
+  (void)dev;
+  param[ROWS] = p->block == 16 ? 4 : 2;
+  param[IMAGES] = p->batch >= 6 && p->block == 16 ? 6 : p->batch >= 4 ? 4 : p->batch >= 2 ? 2 : 1;
+}
+
+static bool supports(const clvgg_device_info *dev, const algo_problem *p, const int *param, char *why) {
+  if (!blocked_supported(dev, p, why)) return false;
+  if (param[ROWS] * param[IMAGES] > (p->block == 16 ? 24 : 12))
+    return algo_refuse(why, "ROWS=%d IMAGES=%d do not fit the vector registers", param[ROWS], param[IMAGES]);
+  const double bytes = 4.0 * (double)stored_inputs(p, true) * (double)group_rows(p, param);
+  if (bytes > (double)dev->max_alloc_bytes)
+    return algo_refuse(why, "%zu rows of weights exceed the largest buffer of %llu MiB", group_rows(p, param),
+                       (unsigned long long)(dev->max_alloc_bytes >> 20));
+  return true;
+}
+
+static uint64_t iterations(const algo_problem *p, const int *param) {
+  const uint64_t images = (uint64_t)param[IMAGES], rows = (uint64_t)param[ROWS];
+  return size_ceil_div(p->batch, images) *
+         (stored_inputs(p, true) * (1 + rows + images * (1 + rows)) + images * rows * 20);
+}
+
+static double cost(const clvgg_device_info *dev, const algo_problem *p, const int *param) {
+  (void)dev;
+  const double weights = (double)layer_row_length(&p->shape) * (double)p->shape.out.c;
+  const double passes = (double)size_ceil_div(p->batch, (size_t)param[IMAGES]);
+  return 40.0 * weights * (passes > 1 ? 1 + 0.3 * (passes - 1) : 1);
+}
+
+typedef struct packing {
+  const layer *l;
+  const algo_problem *problem;
+  bool blocked;
+  size_t step, stored, first_group; /* first_group: of the mapped piece */
+  float *out;                       /* (groups, stored, step) */
+  bool failed;
+} packing;
+
+/* Column k of a row, (c, y, x) in that order, at its place in memory. */
+static size_t column(const packing *k, size_t i) {
+  if (!k->blocked) return i;
+  const size_t pixels = k->problem->shape.in.h * k->problem->shape.in.w, c = i / pixels, block = k->problem->block;
+  return (c / block * pixels + i % pixels) * block + c % block;
+}
+
+static void pack_group(size_t i, void *context) {
+  packing *k = context;
+  const size_t group = k->first_group + i, length = layer_row_length(&k->l->shape);
+  const size_t rows_left = k->l->shape.out.c - group * k->step, rows = rows_left < k->step ? rows_left : k->step;
+  float *weights = malloc(rows * length * sizeof *weights), *to = k->out + i * k->stored * k->step;
+  if (!weights) {
+    k->failed = true;
+    return;
+  }
+  layer_read_rows(k->l, group * k->step, rows, weights);
+  if (rows < k->step || k->stored != length) memset(to, 0, k->stored * k->step * sizeof *to);
+  /* Sixteen columns at a time keep what is written in the nearest cache. */
+  for (size_t first = 0; first < length; first += 16) {
+    const size_t end = first + 16 < length ? first + 16 : length;
+    size_t places[16];
+    for (size_t c = first; c < end; c++) places[c - first] = column(k, c) * k->step;
+    for (size_t r = 0; r < rows; r++)
+      for (size_t c = first; c < end; c++) to[places[c - first] + r] = weights[r * length + c];
+  }
+  free(weights);
+}
+
+/* Groups are packed straight into the device's buffer, in pieces of about this many bytes. */
+#define PIECE_BYTES ((size_t)64 << 20)
+
+static clvgg_status fill_panel(algo_instance *inst, packing *k, size_t first_group, size_t groups,
+                               const device_buffer *panel) {
+  const size_t group_bytes = k->stored * k->step * sizeof(float);
+  const size_t most = PIECE_BYTES / group_bytes ? PIECE_BYTES / group_bytes : 1;
+  for (size_t done = 0; done < groups;) {
+    const size_t now = groups - done < most ? groups - done : most;
+    void *mapped;
+    TRY(device_map(inst->dev, panel, done * group_bytes, now * group_bytes, &mapped));
+    k->first_group = first_group + done;
+    k->out = mapped;
+    parallel_for(now, pack_group, k);
+    TRY(device_unmap(inst->dev, panel, mapped));
+    if (k->failed) return base_fail(CLVGG_ERROR_MEMORY, "no memory for %s's weights", k->l->name);
+    done += now;
+  }
+  return CLVGG_OK;
+}
+
+static clvgg_status upload(algo_instance *inst, const layer *l, packed_weights *w) {
+  packing k = {.l = l,
+               .problem = &inst->problem,
+               .blocked = is_blocked(inst),
+               .step = group_rows(&inst->problem, inst->param),
+               .stored = stored_inputs(&inst->problem, is_blocked(inst))};
+  const size_t groups = size_ceil_div(l->shape.out.c, k.step), group_bytes = k.stored * k.step * sizeof(float);
+  const size_t limit = (size_t)device_info(inst->dev)->max_alloc_bytes / group_bytes;
+  const size_t panel_groups = groups < limit ? groups : limit;
+  *w = (packed_weights){.rows = l->shape.out.c,
+                        .length = k.stored,
+                        .group = k.step,
+                        .panel_rows = panel_groups * k.step,
+                        .panels = size_ceil_div(groups, panel_groups)};
+  w->panel = calloc(w->panels, sizeof *w->panel);
+  float *bias = calloc(groups * k.step, sizeof *bias);
+  clvgg_status status = w->panel && bias ? CLVGG_OK : base_fail(CLVGG_ERROR_MEMORY, "no memory for %s", l->name);
+  for (size_t i = 0; i < w->panels && !status; i++) {
+    const size_t first = i * panel_groups, count = groups - first < panel_groups ? groups - first : panel_groups;
+    status = device_buffer_create(inst->dev, count * group_bytes, &w->panel[i]);
+    if (!status) status = fill_panel(inst, &k, first, count, &w->panel[i]);
+  }
+  if (!status) status = device_buffer_create(inst->dev, groups * k.step * sizeof *bias, &w->bias);
+  if (!status) {
+    memcpy(bias, l->bias, l->shape.out.c * sizeof *bias);
+    status = device_write(inst->dev, &w->bias, 0, bias, groups * k.step * sizeof *bias);
+  }
+  free(bias);
+  return status;
+}
+
+static clvgg_status prepare(algo_instance *inst, const layer *l) {
+  TRY(algo_state_open(inst));
+  TRY(blocked_build(inst, "fc_gemv.cl", "fc_f32_gemv", 2, "", &algo_state_of(inst)->kernel));
+  return upload(inst, l, &algo_state_of(inst)->weights);
+}
+
+static clvgg_status enqueue(algo_instance *inst, size_t batch, const device_buffer *in, const device_buffer *out,
+                            const device_buffer *workspace) {
+  if (batch == 0) return CLVGG_OK;
+  TRY(algo_check(inst, batch, in, out, workspace));
+  const algo_state *state = algo_state_of(inst);
+  const packed_weights *w = &state->weights;
+  for (size_t i = 0; i < w->panels; i++) {
+    const device_arg args[] = {arg_buffer(in->mem),
+                               arg_buffer(w->panel[i].mem),
+                               arg_buffer(w->bias.mem),
+                               arg_buffer(out->mem),
+                               arg_int(batch),
+                               arg_int(w->length),
+                               arg_int(w->rows),
+                               arg_int(pack_first_row(w, i)),
+                               arg_float(algo_lowest(&inst->problem.shape))};
+    const size_t groups = size_ceil_div(pack_row_count(w, i), w->group);
+    TRY(device_launch(inst->dev, &state->kernel, args, COUNT_OF(args), (size_t[]){groups, 1, 1}, (size_t[]){1, 1, 1}));
+  }
+  return CLVGG_OK;
+}
+
+#define GEMV(text, layout)                                                                                \
+  {                                                                                                       \
+    .name = text, .op = LAYER_FC, .in = layout, .out = ALGO_NCHW, .params = params, .choose = choose,     \
+    .supports = supports, .iterations = iterations, .cost = cost, .prepare = prepare, .enqueue = enqueue, \
+    .release = algo_state_release                                                                         \
+  }
+
+const algo algo_fc_gemv = GEMV("fc_f32_gemv", ALGO_NCHW);
+const algo algo_fc_gemv_nchwc = GEMV("fc_f32_nchwc_gemv", ALGO_NCHWC);
