@@ -45,6 +45,7 @@ struct algo {
   double error_growth; /* how much larger its rounding errors may be than those of direct sums; 0 means 1 */
   bool pools;          /* conv: can do the 2x2 max-pooling that follows, too */
   bool f16_weights; /* stores weights in half precision: an answer of its own accuracy, so only where it was allowed */
+  double weight_error; /* how far a stored weight may be off, relative to its value: 2^-11 in half precision */
   const algo_param *params; /* ends at a NULL name; may be NULL */
 
   /* The values that rules pick from the device's capabilities and the shape. */
@@ -56,6 +57,9 @@ struct algo {
   /* The model of its time, in floating point operations at the device's peak: only ratios matter. NULL: it is known only to
    * be slower than any that has a model; among those registry order decides. */
   double (*cost)(const clvgg_device_info *dev, const algo_problem *p, const int *param);
+  /* What it really does: floating point operations of the batch (fewer than the layer's by fast algorithms), and bytes of the
+   * weights that it keeps on the device. NULL: the layer's own, as f32. */
+  void (*work)(const algo_problem *p, const int *param, double *flops, double *weight_bytes);
   /* Scratch memory that enqueue needs, shared between the layers. NULL: none. */
   size_t (*workspace_bytes)(const clvgg_device_info *dev, const algo_problem *p, const int *param);
 

@@ -21,20 +21,21 @@ clvgg_status blocked_build(const algo_instance *inst, const char *source, const 
         snprintf(options + used, sizeof options - (size_t)used, " -D%s=%d", inst->algo->params[i].name, inst->param[i]);
   char with_prefetch[sizeof options + 16];
   snprintf(with_prefetch, sizeof with_prefetch, "%s -DPREFETCH", options);
-  /* Not every compiler has the builtin, and OpenCL C has no way to ask. */
-  if (device_kernel_create(inst->dev, source, name, with_prefetch, out) == CLVGG_OK) return CLVGG_OK;
+  /* OpenCL C has no way to ask for the builtin, and trying is dangerous: rusticl's translator to SPIR-V does not refuse it, it
+   * ends the process. */
+  const bool has_prefetch = strstr(device_info(inst->dev)->platform, "Portable Computing Language") != NULL;
+  if (has_prefetch && device_kernel_create(inst->dev, source, name, with_prefetch, out) == CLVGG_OK) return CLVGG_OK;
   return device_kernel_create(inst->dev, source, name, options, out);
 }
 
-clvgg_status blocked_upload(clvgg_device *dev, const float *packed, size_t floats, const layer *l, size_t rows,
-                            packed_weights *out) {
+clvgg_status blocked_open(clvgg_device *dev, size_t bytes, const layer *l, size_t rows, packed_weights *out) {
   *out = (packed_weights){.rows = l->shape.out.c, .panel_rows = rows, .panels = 1};
   out->panel = calloc(1, sizeof *out->panel);
   float *bias = calloc(rows, sizeof *bias);
   clvgg_status status =
       out->panel && bias ? CLVGG_OK : base_fail(CLVGG_ERROR_MEMORY, "no memory for %s's bias", l->name);
-  if (!status) status = device_buffer_create(dev, floats * sizeof *packed, &out->panel[0]);
-  if (!status) status = device_write(dev, &out->panel[0], 0, packed, floats * sizeof *packed);
+  if (!out->panel) out->panels = 0;
+  if (!status) status = device_buffer_create(dev, bytes, &out->panel[0]);
   if (!status) status = device_buffer_create(dev, rows * sizeof *bias, &out->bias);
   if (!status) {
     memcpy(bias, l->bias, l->shape.out.c * sizeof *bias);
@@ -42,4 +43,10 @@ clvgg_status blocked_upload(clvgg_device *dev, const float *packed, size_t float
   }
   free(bias);
   return status;
+}
+
+clvgg_status blocked_upload(clvgg_device *dev, const float *packed, size_t floats, const layer *l, size_t rows,
+                            packed_weights *out) {
+  TRY(blocked_open(dev, floats * sizeof *packed, l, rows, out));
+  return device_write(dev, &out->panel[0], 0, packed, floats * sizeof *packed);
 }

@@ -13,6 +13,9 @@ bool blocked_supported(const clvgg_device_info *dev, const algo_problem *p, char
 clvgg_status blocked_build(const algo_instance *inst, const char *source, const char *name, size_t count,
                            const char *more, device_kernel *out);
 
+/* Makes room for packed weights, bytes in one panel that the caller fills, and uploads l's bias filled up to rows with zeros. */
+clvgg_status blocked_open(clvgg_device *dev, size_t bytes, const layer *l, size_t rows, packed_weights *out);
+
 /* Uploads packed weights as one panel, and l's bias filled up to rows with zeros. */
 clvgg_status blocked_upload(clvgg_device *dev, const float *packed, size_t floats, const layer *l, size_t rows,
                             packed_weights *out);

@@ -1,9 +1,11 @@
 /* conv_f32_nchwc_winograd and conv_f32_nchwc_winograd_fused: fewer multiplications, for CPUs. See cl/conv_winograd.cl. */
 #include <math.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "algo/blocked.h"
+#include "base/clones.h"
 #include "base/parallel.h"
 
 enum { M, TILES, OC_BLOCKS, STRIP };
@@ -60,6 +62,18 @@ static double transform_flops(const geometry *g, size_t tiles) {
 static double weight_bytes(const geometry *g, const int *param) {
   return 4.0 * (double)(g->freqs * g->ic_blocks * g->oc_groups * (size_t)param[OC_BLOCKS]) *
          (double)(g->block * g->block);
+}
+
+/* Operations that are done, counted in conv_winograd.cl: those of input_row and output_row, an fma as two. A tile's input takes
+ * N rows and N columns of the first, its output N columns and M rows of the second. */
+static void work(const algo_problem *p, const int *param, double *flops, double *weights) {
+  static const double row_flops[3][2] = {{4, 4}, {19, 13}, {38, 30}}; /* M = 2, 4, 6 */
+  const geometry g = measure(p, param);
+  const size_t m = (size_t)param[M], n = m + 2, tiles = p->batch * g.tiles_image;
+  const double input = (double)(2 * n * g.ic_blocks) * row_flops[m / 2 - 1][0];
+  const double output = (double)((n + m) * g.oc_blocks) * row_flops[m / 2 - 1][1];
+  *flops = multiply_flops(&g, param, tiles) + (input + output) * (double)(tiles * g.block);
+  *weights = weight_bytes(&g, param);
 }
 
 static double staged_cost(const clvgg_device_info *dev, const algo_problem *p, const int *param) {
@@ -199,34 +213,44 @@ typedef struct packing {
   geometry g;
   int m;
   size_t step; /* output channels of a group */
-  float *out;  /* (freqs, oc_groups, ic_blocks * block, step), zeroed */
-  bool failed;
+  float *out;  /* (freqs, oc_groups, ic_blocks * block, step) */
+  atomic_bool failed;
 } packing;
 
-/* One group of output channels: G g G^T of every kernel. */
+/* Output channels transformed side by side: the most of a group, OC_BLOCKS * block. */
+#define LANES 32
+
+/* G g G^T of LANES kernels: taps (3, 3, LANES) -> out (n, n, LANES). */
+BASE_CLONES static void transform(const float (*g)[3], size_t n, const float taps[9][LANES], float out[][LANES]) {
+  for (size_t i = 0; i < n; i++) {
+    float half[3][LANES];
+    for (size_t x = 0; x < 3; x++)
+      for (size_t r = 0; r < LANES; r++)
+        half[x][r] = g[i][0] * taps[x][r] + g[i][1] * taps[3 + x][r] + g[i][2] * taps[6 + x][r];
+    for (size_t j = 0; j < n; j++)
+      for (size_t r = 0; r < LANES; r++)
+        out[i * n + j][r] = half[0][r] * g[j][0] + half[1][r] * g[j][1] + half[2][r] * g[j][2];
+  }
+}
+
+/* One group of output channels; surplus ones and surplus input channels get zeros. */
 static void pack_group(size_t group, void *context) {
   packing *k = context;
   const size_t rows_left = k->l->shape.out.c - group * k->step, rows = rows_left < k->step ? rows_left : k->step;
-  const size_t ics = k->l->shape.in.c, n = (size_t)k->m + 2;
-  const float(*g)[3] = transforms[k->m / 2 - 1];
-  float *weights = malloc(rows * ics * 9 * sizeof *weights);
+  const size_t ics = k->l->shape.in.c, stored = k->g.ic_blocks * k->g.block, place = k->g.oc_groups * stored * k->step;
+  float *weights = malloc(rows * ics * 9 * sizeof *weights); /* (rows, ics, 3, 3) */
   if (!weights) {
     k->failed = true;
     return;
   }
   layer_read_rows(k->l, group * k->step, rows, weights);
-  const size_t place = k->g.oc_groups * k->g.ic_blocks * k->g.block * k->step;
-  float *to = k->out + group * k->g.ic_blocks * k->g.block * k->step;
-  for (size_t ic = 0; ic < ics; ic++, to += k->step) {
-    for (size_t r = 0; r < rows; r++) {
-      const float *w = weights + (r * ics + ic) * 9;
-      for (size_t i = 0; i < n; i++) {
-        float half[3];
-        for (size_t x = 0; x < 3; x++) half[x] = g[i][0] * w[x] + g[i][1] * w[3 + x] + g[i][2] * w[6 + x];
-        for (size_t j = 0; j < n; j++)
-          to[(i * n + j) * place + r] = half[0] * g[j][0] + half[1] * g[j][1] + half[2] * g[j][2];
-      }
-    }
+  float taps[9][LANES] = {{0}}, places[64][LANES] = {{0}};
+  float *to = k->out + group * stored * k->step;
+  for (size_t ic = 0; ic < stored; ic++, to += k->step) {
+    for (size_t r = 0; r < rows; r++)
+      for (size_t tap = 0; tap < 9; tap++) taps[tap][r] = ic < ics ? weights[(r * ics + ic) * 9 + tap] : 0;
+    transform(transforms[k->m / 2 - 1], (size_t)k->m + 2, (const float(*)[LANES])taps, places);
+    for (size_t f = 0; f < k->g.freqs; f++) memcpy(to + f * place, places[f], k->step * sizeof *to);
   }
   free(weights);
 }
@@ -234,14 +258,16 @@ static void pack_group(size_t group, void *context) {
 static clvgg_status upload_weights(algo_instance *inst, const layer *l, algo_state *state) {
   packing k = {.l = l, .g = measure(&inst->problem, inst->param), .m = inst->param[M]};
   k.step = (size_t)inst->param[OC_BLOCKS] * k.g.block;
-  const size_t floats = k.g.freqs * k.g.oc_groups * k.g.ic_blocks * k.g.block * k.step;
-  k.out = calloc(floats, sizeof *k.out);
-  if (!k.out) return base_fail(CLVGG_ERROR_MEMORY, "no memory for %s's transformed weights", l->name);
+  const size_t rows = k.g.oc_groups * k.step;
+  const size_t bytes = k.g.freqs * k.g.ic_blocks * k.g.block * rows * sizeof *k.out;
+  TRY(blocked_open(inst->dev, bytes, l, rows, &state->weights));
+  /* Straight into the device's buffer: transformed weights are several times as large as the plain ones. */
+  void *mapped;
+  TRY(device_map(inst->dev, &state->weights.panel[0], 0, bytes, &mapped));
+  k.out = mapped;
   parallel_for(k.g.oc_groups, pack_group, &k);
-  clvgg_status status = k.failed ? base_fail(CLVGG_ERROR_MEMORY, "no memory for %s's weights", l->name) : CLVGG_OK;
-  if (!status) status = blocked_upload(inst->dev, k.out, floats, l, k.g.oc_groups * k.step, &state->weights);
-  free(k.out);
-  return status;
+  TRY(device_unmap(inst->dev, &state->weights.panel[0], mapped));
+  return k.failed ? base_fail(CLVGG_ERROR_MEMORY, "no memory for %s's weights", l->name) : CLVGG_OK;
 }
 
 /* ---- running */
@@ -360,6 +386,7 @@ const algo algo_conv_winograd = {
     .supports = supports,
     .iterations = staged_iterations,
     .cost = staged_cost,
+    .work = work,
     .workspace_bytes = staged_bytes,
     .prepare = prepare_staged,
     .enqueue = enqueue_staged,
@@ -378,6 +405,7 @@ const algo algo_conv_winograd_fused = {
     .supports = supports,
     .iterations = fused_iterations,
     .cost = fused_cost,
+    .work = work,
     .workspace_bytes = fused_bytes,
     .prepare = prepare_fused,
     .enqueue = enqueue_fused,

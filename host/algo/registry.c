@@ -21,6 +21,8 @@ static const algo *const registry[] = {
     &algo_maxpool_naive,
     &algo_avgpool_naive,
     /* fully connected */
+    &algo_fc_gemv_half_nchwc,
+    &algo_fc_gemv_half,
     &algo_fc_gemv_nchwc,
     &algo_fc_gemv,
     &algo_fc_tiled,

@@ -1,12 +1,17 @@
 /* Mapped files, whole-file writing, and the folders where the product's data lives. */
+#define _GNU_SOURCE /* dladdr */
 #include "base/file.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -136,23 +141,73 @@ static clvgg_status join(const char *folder, const char *between, const char *na
   return CLVGG_OK;
 }
 
-clvgg_status file_user_path(const char *name, char *out, size_t bytes) {
-  const char *data_home = getenv("XDG_DATA_HOME");
-  /* The XDG Base Directory specification: relative paths in its variables are to be ignored. */
-  if (data_home != NULL && data_home[0] == '/') return join(data_home, "/clvgg/", name, out, bytes);
+/* A folder of the XDG Base Directory specification: the variable's, which must be absolute to count, or below HOME. */
+static clvgg_status xdg_path(const char *variable, const char *below_home, const char *name, char *out, size_t bytes) {
+  const char *folder = getenv(variable);
+  if (folder != NULL && folder[0] == '/') return join(folder, "/clvgg/", name, out, bytes);
   const char *home = getenv("HOME");
   if (home == NULL || *home == '\0')
-    return base_fail(CLVGG_ERROR_IO, "%s: neither XDG_DATA_HOME nor HOME says where the user's data is", name);
-  return join(home, "/.local/share/clvgg/", name, out, bytes);
+    return base_fail(CLVGG_ERROR_IO, "%s: neither %s nor HOME says where its folder is", name, variable);
+  return join(home, below_home, name, out, bytes);
+}
+
+clvgg_status file_user_path(const char *name, char *out, size_t bytes) {
+  return xdg_path("XDG_DATA_HOME", "/.local/share/clvgg/", name, out, bytes);
+}
+
+clvgg_status file_cache_path(const char *name, char *out, size_t bytes) {
+  return xdg_path("XDG_CACHE_HOME", "/.cache/clvgg/", name, out, bytes);
+}
+
+clvgg_status file_make_folder(const char *path) {
+  char *folder = strdup(path);
+  if (folder == NULL) return base_fail(CLVGG_ERROR_MEMORY, "%s: no memory left to make its folder", path);
+  clvgg_status status = CLVGG_OK;
+  for (char *slash = strchr(folder + (folder[0] == '/'), '/'); slash != NULL && status == CLVGG_OK;
+       slash = strchr(slash + 1, '/')) {
+    *slash = '\0';
+    if (mkdir(folder, 0700) != 0 && errno != EEXIST)
+      status = base_fail(CLVGG_ERROR_IO, "%s: cannot make this folder: %s", folder, strerror(errno));
+    *slash = '/';
+  }
+  free(folder);
+  return status;
+}
+
+/* The file that this code was loaded from, links resolved: the shared library, or the program that it is linked into. */
+static bool find_self(char out[PATH_MAX]) {
+  static const char here = 0; /* an object of this code: function pointers do not convert to dladdr's type */
+  Dl_info self, program;
+  /* The loader knows the program by its argv[0] only, which may be no path. */
+  const char *path = "/proc/self/exe";
+  if (dladdr(&here, &self) == 0 || self.dli_fname == NULL) return false;
+  if (dladdr((const void *)getauxval(AT_ENTRY), &program) != 0 && program.dli_fbase != self.dli_fbase)
+    path = self.dli_fname;
+  return realpath(path, out) != NULL;
+}
+
+/* Cuts the last part of a path off. */
+static void cut(char *path) {
+  char *slash = strrchr(path, '/');
+  if (slash != NULL) *slash = '\0';
 }
 
 clvgg_status file_shared_path(const char *name, char *out, size_t bytes) {
-  const char *const folders[] = {getenv("CLVGG_DATA_DIR"), CLVGG_INSTALLED_DATA_DIR, CLVGG_SOURCE_DATA_DIR};
+  char self[PATH_MAX] = "", near[2][PATH_MAX + 16] = {"", ""};
+  if (find_self(self)) {
+    cut(self); /* the file's name */
+    for (int i = 0; i < 2; i++) {
+      cut(self); /* bin, lib; lib/ARCHITECTURE */
+      snprintf(near[i], sizeof near[i], "%s/share/clvgg", self);
+    }
+  }
+  const char *const folders[] = {getenv("CLVGG_DATA_DIR"), near[0], near[1], CLVGG_INSTALLED_DATA_DIR,
+                                 CLVGG_SOURCE_DATA_DIR};
   for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
     if (folders[i] == NULL || *folders[i] == '\0') continue;
     TRY(join(folders[i], "/", name, out, bytes));
     if (file_exists(out)) return CLVGG_OK;
   }
-  return base_fail(CLVGG_ERROR_IO, "%s: not found in CLVGG_DATA_DIR, %s or %s", name, CLVGG_INSTALLED_DATA_DIR,
-                   CLVGG_SOURCE_DATA_DIR);
+  return base_fail(CLVGG_ERROR_IO, "%s: not found in CLVGG_DATA_DIR, %s, %s or %s", name, near[0],
+                   CLVGG_INSTALLED_DATA_DIR, CLVGG_SOURCE_DATA_DIR);
 }

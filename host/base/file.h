@@ -23,8 +23,16 @@ int file_exists(const char *path);
 /* The path of a downloaded file: $XDG_DATA_HOME/clvgg/name, by default ~/.local/share/clvgg/name. */
 clvgg_status file_user_path(const char *name, char *out, size_t bytes);
 
-/* The path of a file that comes with the library (host/data/): in $CLVGG_DATA_DIR, the installed folder, or the source
- * tree that it was built from; the first that exists. CLVGG_ERROR_IO when none has it. */
+/* The path of a file that the library can always make again: $XDG_CACHE_HOME/clvgg/name, by default ~/.cache/clvgg/name. */
+clvgg_status file_cache_path(const char *name, char *out, size_t bytes);
+
+/* Makes the folder that path lies in, and those above it, private to the user where they are new. */
+clvgg_status file_make_folder(const char *path);
+
+/* The path of a file that comes with the library (host/data/): in $CLVGG_DATA_DIR; in share/clvgg/ beside the bin/, lib/ or
+ * lib/ARCHITECTURE/ that the library (or the program it is part of) was loaded from, so that an installed tree can be moved;
+ * in the folder it was to be installed to; or in the source tree that it was built from. The first that exists counts;
+ * CLVGG_ERROR_IO when none has it. */
 clvgg_status file_shared_path(const char *name, char *out, size_t bytes);
 
 #endif

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "base/clones.h"
+
 static inline float float_from_bits(uint32_t bits) {
   float value;
   memcpy(&value, &bits, sizeof value);
@@ -57,7 +59,33 @@ uint16_t float_to_half(float value) {
   return (uint16_t)(sign | result);
 }
 
-void half_to_float_array(const void *half, float *out, size_t n) {
+/* float_to_half without a branch. A value that is normal in binary16 is rounded by adding just less than half of its last
+ * place, one more where the kept part is odd; a subnormal by adding 0.5, whose last place is binary16's least, 2^-24. */
+static inline uint32_t narrow(uint32_t bits) {
+  const uint32_t magnitude = bits & 0x7FFFFFFFu;
+  const uint32_t normal = (magnitude - ((127u - 15u) << 23) + 0xFFFu + (magnitude >> 13 & 1u)) >> 13;
+  const uint32_t subnormal = bits_from_float(float_from_bits(magnitude) + 0.5f) - 0x3F000000u;
+  const uint32_t nan = 0x7E00u | (magnitude >> 13 & 0x1FFu);
+  const uint32_t is_subnormal = 0u - (uint32_t)(magnitude < 0x38800000u);
+  const uint32_t is_infinite = 0u - (uint32_t)(magnitude >= 0x477FF000u);
+  const uint32_t is_nan = 0u - (uint32_t)(magnitude > 0x7F800000u);
+  uint32_t result = (subnormal & is_subnormal) | (normal & ~is_subnormal);
+  result = (0x7C00u & is_infinite) | (result & ~is_infinite);
+  result = (nan & is_nan) | (result & ~is_nan);
+  return (bits >> 16 & 0x8000u) | result;
+}
+
+BASE_CLONES bool float_to_half_array(const float *in, uint16_t *out, size_t n) {
+  uint32_t too_large = 0;
+  for (size_t i = 0; i < n; i++) {
+    const uint32_t bits = bits_from_float(in[i]);
+    too_large |= (uint32_t)((bits & 0x7FFFFFFFu) >= 0x477FF000u);
+    out[i] = (uint16_t)narrow(bits);
+  }
+  return too_large == 0;
+}
+
+BASE_CLONES void half_to_float_array(const void *half, float *out, size_t n) {
   const unsigned char *in = half;
   for (size_t i = 0; i < n; i++) {
     uint16_t h;

@@ -6,6 +6,7 @@
  *     group       work-items in a work-group              local       bytes of local memory
  *     alloc       bytes of the largest single buffer      global      bytes of device memory
  *     iterations  loop iterations of a work-item (max_iterations)
+ *     width       elements of a native vector of float, which decides the blocks of blocked activations
  * A value is a positive decimal number; one above the device's own cap changes nothing. Bad syntax is an error.
  */
 #include "device/select.h"
@@ -80,12 +81,16 @@ static void cap_iterations(clvgg_device_info *d, uint64_t limit) {
   if (d->max_iterations == 0 || d->max_iterations > limit) d->max_iterations = limit;
 }
 
+static void cap_width(clvgg_device_info *d, uint64_t limit) {
+  if (d->native_float_width > limit) d->native_float_width = (unsigned)limit;
+}
+
 static const struct {
   const char *key;
   void (*apply)(clvgg_device_info *d, uint64_t limit);
 } limit_keys[] = {
     {"group", cap_group},   {"local", cap_local},           {"alloc", cap_alloc},
-    {"global", cap_global}, {"iterations", cap_iterations},
+    {"global", cap_global}, {"iterations", cap_iterations}, {"width", cap_width},
 };
 
 /* Reads one "key=value", applies it and returns what follows its comma, or NULL where the syntax is wrong. */
@@ -111,8 +116,8 @@ clvgg_status select_apply_limits(const char *limits, clvgg_device_info *device) 
     if (next == NULL)
       return base_fail(
           CLVGG_ERROR_ARGUMENT,
-          "CLVGG_DEVICE_LIMITS is '%.200s', wrong from '%.80s' on; expected group=, local=, alloc=, global= "
-          "or iterations= with a positive number each, separated by commas",
+          "CLVGG_DEVICE_LIMITS is '%.200s', wrong from '%.80s' on; expected group=, local=, alloc=, global=, "
+          "iterations= or width= with a positive number each, separated by commas",
           limits, at);
     at = next;
   }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/size.h"
+#include "engine/trusted.h"
 
 struct engine {
   clvgg_device *dev;
@@ -41,8 +42,10 @@ static clvgg_status open_buffers(engine *e) {
 }
 
 static clvgg_status open_parts(engine *e, const layer *layers, size_t count, const clvgg_engine_options *options) {
-  const plan_options wishes = {.wanted = options->algorithm};
-  TRY(plan_make(device_info(e->dev), layers, count, e->max_batch, &wishes, &e->plan));
+  const plan_options wishes = {.wanted = options->algorithm,
+                               .f16_weights = options->precision == CLVGG_PRECISION_F16W,
+                               .small_memory = options->small_memory != 0};
+  TRY(trusted_plan(e->dev, layers, count, e->max_batch, &wishes, &e->plan));
   e->instances = calloc(e->plan.count, sizeof *e->instances);
   e->step_ms = calloc(e->plan.count, sizeof *e->step_ms);
   if (!e->instances || !e->step_ms)
@@ -194,6 +197,18 @@ void engine_get_info(const engine *e, clvgg_engine_info *out) {
   out->device_bytes = out->weight_bytes + out->activation_bytes + out->workspace_bytes;
 }
 
+/* What a step computes and the least that it must move, in flops and bytes of out. */
+static void describe_work(const plan_step *step, clvgg_plan_layer *out) {
+  const algo_problem *p = &step->problem;
+  double flops = (double)out->flops * (double)p->batch;
+  double bytes = (double)sizeof(float) * (double)layer_row_length(&p->shape) * (double)p->shape.out.c;
+  if (step->algo->work) step->algo->work(p, step->param, &flops, &bytes);
+  bytes += (double)sizeof(float) * (double)algo_elements(step->algo->in, p->shape.in, p->batch, p->block);
+  bytes += (double)sizeof(float) * (double)algo_elements(step->algo->out, p->shape.out, p->batch, p->block);
+  out->actual_flops = (uint64_t)(flops / (double)p->batch + 0.5);
+  out->bytes = (uint64_t)bytes;
+}
+
 clvgg_status engine_get_layer(const engine *e, size_t index, clvgg_plan_layer *out) {
   if (index >= e->plan.count)
     return base_fail(CLVGG_ERROR_ARGUMENT, "layer %zu of an engine that has %zu", index, e->plan.count);
@@ -203,5 +218,6 @@ clvgg_status engine_get_layer(const engine *e, size_t index, clvgg_plan_layer *o
   snprintf(out->algorithm, sizeof out->algorithm, "%s", step->algo->name);
   snprintf(out->source, sizeof out->source, "%s", step->source);
   algo_params_text(step->algo, step->param, out->parameters, sizeof out->parameters);
+  describe_work(step, out);
   return CLVGG_OK;
 }

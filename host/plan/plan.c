@@ -25,6 +25,9 @@ static const char *const gpu_order[] = {"conv_f32_nchw_tiled", "conv_f32_nchw_di
 #define UNKNOWN_SLOWDOWN 1e3
 /* Asked for: shorter than any other way. */
 #define WANTED_FACTOR 1e-9
+/* Operations that a byte is worth under small_memory: a byte of weights serves each pixel of the batch once, and 32-bit indices
+ * keep those below 2^31, so that no algorithm saves as much time by a byte. */
+#define PENALTY_A_BYTE 1e10
 
 /* The best known way to a node, and its last edge. */
 typedef struct node {
@@ -72,9 +75,11 @@ static clvgg_status check_wanted(const char *wanted) {
   return CLVGG_OK;
 }
 
-/* Whether registry row k must not be used. */
+/* Whether registry row k must not be used. Who asks for half precision by name has allowed it. */
 static bool excluded(const search *s, size_t k) {
-  return (s->options->excluded && s->options->excluded[k]) || (algo_get(k)->f16_weights && !s->options->f16_weights);
+  const algo *a = algo_get(k);
+  if (s->options->excluded && s->options->excluded[k]) return true;
+  return a->f16_weights && !s->options->f16_weights && !listed(s->options->wanted, a->name);
 }
 
 static double unknown_cost(const search *s, const algo *a, const algo_problem *p) {
@@ -83,6 +88,20 @@ static double unknown_cost(const search *s, const algo *a, const algo_problem *p
   while (*order && strcmp(*order, a->name) != 0) order++, rank++;
   const double work = (double)p->batch * (double)(layer_flops(&p->shape) + shape3_elements(p->shape.in));
   return UNKNOWN_SLOWDOWN * rank * work;
+}
+
+/* What small_memory adds to a step's length: any byte of weights more than plain ones have outweighs any time. Plain ones may
+ * be filled up to whole vectors and groups of up to four of them. */
+static double memory_penalty(const plan_step *step) {
+  if (!step->algo->work) return 0;
+  const size_t block = step->problem.block;
+  layer_shape padded = step->problem.shape;
+  padded.in.c = size_round_up(padded.in.c, block);
+  double flops, bytes;
+  step->algo->work(&step->problem, step->param, &flops, &bytes);
+  const double rows = (double)size_round_up(padded.out.c, 4 * block);
+  const double plain = (double)sizeof(float) * (double)layer_row_length(&padded) * rows;
+  return bytes > plain ? PENALTY_A_BYTE * (bytes - plain) : 0;
 }
 
 /* Considers doing layers layers (0: none, only the layout changes) from node (first, a->in) on with a. The reason why not, if
@@ -101,6 +120,8 @@ static void relax(search *s, const algo *a, size_t first, size_t layers, const l
   if (listed(s->options->wanted, a->name)) {
     length *= WANTED_FACTOR;
     snprintf(step.source, sizeof step.source, "asked for");
+  } else if (s->options->small_memory) {
+    length += memory_penalty(&step);
   }
   if (s->nodes[from].distance + length >= s->nodes[to].distance) return;
   s->nodes[to] = (node){.distance = s->nodes[from].distance + length, .from = from, .step = step};

@@ -138,6 +138,18 @@ CLVGG_API clvgg_status clvgg_device_wrap(struct _cl_context *context, struct _cl
 CLVGG_API void clvgg_device_close(clvgg_device **device);
 CLVGG_API void clvgg_device_get_info(const clvgg_device *device, clvgg_device_info *out);
 
+/* What a device can do at most, as measured. */
+typedef struct clvgg_roofline {
+  double peak_gflops;       /* f32 multiply-adds in registers, 1e9 operations a second, a multiply-add counted twice */
+  double peak_gbytes_per_s; /* reading memory, 1e9 bytes a second */
+} clvgg_roofline;
+
+/* Measures *out, blocking for a fraction of a second, plus compiling at the first call. The figures are true only while the
+ * device has nothing else to do; the larger of several measurements is the better one. May be called while engines of the
+ * device are open, but not while they run. Needs a part of the device's memory. CLVGG_ERROR_MISMATCH when the device
+ * computed something wrong; *out is zeroed on every failure. */
+CLVGG_API clvgg_status clvgg_device_measure(clvgg_device *device, clvgg_roofline *out);
+
 /* ------------------------------------------------------------------- models */
 
 /* One row of the model family table. */
@@ -226,12 +238,21 @@ CLVGG_API clvgg_status clvgg_image_load(const char *path, const clvgg_preprocess
 /* The most images that may be asked for at once. */
 #define CLVGG_MAX_BATCH 4096
 
+/* How weights are stored on the device; the arithmetic is f32. */
+typedef enum clvgg_precision {
+  CLVGG_PRECISION_F32 = 0,
+  CLVGG_PRECISION_F16W = 1 /* fully connected layers' as IEEE half, rounded to nearest, where the device has an algorithm
+                            * for it: half the memory and traffic. A weight of 65520 or more is CLVGG_ERROR_UNSUPPORTED */
+} clvgg_precision;
+
 typedef struct clvgg_engine_options {
   size_t struct_size;
   size_t max_batch;       /* images at once, 1 to CLVGG_MAX_BATCH; more are run in turns. Default 1 */
   size_t height, width;   /* input size; 0: the model's own. Others need adaptive pooling before the first fc layer */
   int softmax;            /* 1: probabilities instead of logits. Default 0 */
   const char *algorithm;  /* NULL, or a comma list of algorithm names that are to be used wherever they are supported */
+  clvgg_precision precision; /* default CLVGG_PRECISION_F32 */
+  int small_memory; /* 1: weights as small as they can be stored, at the cost of time. 0, the default: the fastest form */
 } clvgg_engine_options;
 
 CLVGG_API void clvgg_engine_options_init(clvgg_engine_options *options);
@@ -259,6 +280,9 @@ typedef struct clvgg_plan_layer {
   char source[128];     /* where the choice came from */
   uint64_t flops;       /* floating point operations of one image, a multiply-add counted twice */
   double ms;            /* device time in the last profiled run, all images of it; negative when never profiled */
+  uint64_t actual_flops; /* what the algorithm computes for one image, in the same unit as flops: fewer by fast algorithms,
+                            more with padding, of which each of max_batch images has its share */
+  uint64_t bytes;        /* the least traffic of one run of max_batch images: weights as stored, input and output, each once */
 } clvgg_plan_layer;
 
 typedef struct clvgg_engine_info {

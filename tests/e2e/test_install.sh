@@ -8,7 +8,7 @@ build=$1 cc=$2 image=$3
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT INT TERM
 cflags=${CFLAGS:-}
-export POCL_CACHE_DIR="$tmp/pocl"
+export POCL_CACHE_DIR="$tmp/pocl" XDG_CACHE_HOME="$tmp/cache"
 
 cmake --install "$build" --prefix "$tmp/first" >"$tmp/log" || { cat "$tmp/log"; exit 1; }
 mv "$tmp/first" "$tmp/moved"
@@ -16,8 +16,9 @@ prefix=$tmp/moved
 pc=$(find "$prefix" -name clvgg.pc)
 libdir=$(dirname "$(dirname "$pc")")
 example=$(find "$prefix" -name classify.c)
-export CLVGG_DATA_DIR="$prefix/share/clvgg"
-[ -f "$CLVGG_DATA_DIR/imagenet_classes.txt" ] || { echo "no data files in $CLVGG_DATA_DIR"; exit 1; }
+data=$prefix/share/clvgg
+[ -f "$data/imagenet_classes.txt" ] || { echo "no data files in $data"; exit 1; }
+unset CLVGG_DATA_DIR
 
 try() { # NAME PROGRAM: runs it on the image; five lines, the first the most probable
   echo "$1"
@@ -51,4 +52,28 @@ END
   cmake --build "$tmp/project/build"
 } >"$tmp/log" 2>&1 || { cat "$tmp/log"; exit 1; }
 try "find_package, shared" "$tmp/project/build/shared"
+# A program with the library inside does not lie beside the data.
+CLVGG_DATA_DIR=$data
+export CLVGG_DATA_DIR
 try "find_package, static" "$tmp/project/build/static"
+unset CLVGG_DATA_DIR
+
+# The moved data files are what was read above, not those of the source tree: damaged ones are found, and named.
+model=$data/vgg16_bn_half_cifar10.safetensors
+mv "$model" "$tmp/model"
+echo damaged >"$model"
+refuse() { # NAME COMMAND...: it has to fail over the moved model
+  echo "$1, model damaged"
+  shift
+  if LD_LIBRARY_PATH=$libdir "$@" >"$tmp/answer" 2>&1; then echo "$1: used another model"; exit 1; fi
+  grep -F "$model" "$tmp/answer" || { cat "$tmp/answer"; echo "$1: expected an error about $model"; exit 1; }
+}
+refuse library "$tmp/with-pkg-config" "$image"
+cd /
+PATH=$prefix/bin:$PATH
+refuse program clvgg classify "$image"
+mkdir "$tmp/bin"
+ln -s "$prefix/bin/clvgg" "$tmp/bin/linked"
+refuse "link to the program" "$tmp/bin/linked" classify "$image"
+mv "$tmp/model" "$model"
+clvgg classify "$image" || { echo "the moved program failed"; exit 1; }

@@ -31,6 +31,11 @@ static inline void cache_make(void) {
   atexit(cache_remove);
 }
 
+/* Whether it computes in blocks of channels: on blocked activations, or with blocked weights. test_blocked is for these. */
+static inline bool algo_uses_blocks(const algo *a) {
+  return a->in == ALGO_NCHWC || a->out == ALGO_NCHWC || strstr(a->name, "_gemv") != NULL;
+}
+
 /* ---- layers */
 typedef struct test_layer {
   layer l;

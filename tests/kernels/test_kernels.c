@@ -316,7 +316,7 @@ int main(int argc, char **argv) {
     for (int k = 1; k < argc; k++) wanted = wanted || strcmp(argv[k], a->name) == 0;
     if (without && *without && strstr(a->name, without)) wanted = false;
     if (strstr(a->name, "clblast") && !device_has_clblast()) wanted = false;
-    if (wanted) add_algorithm(a);
+    if (wanted && !algo_uses_blocks(a)) add_algorithm(a); /* the others: test_blocked */
   }
   add("leaves no buffer behind", NULL, nothing_leaks);
   const int failed = _cmocka_run_group_tests("kernels", tests, test_count, NULL, NULL);

@@ -88,6 +88,42 @@ static void float_to_half_rounds_to_nearest_even(void **state) {
   assert_true(isnan(half_to_float(float_to_half(NAN))));
 }
 
+/* Between any two neighbours: half-way goes to the even one, and what is next to that to the nearer. */
+static void float_to_half_array_rounds_every_interval(void **state) {
+  (void)state;
+  enum { COUNT = 0x7C00 * 3 };
+  static float in[COUNT];
+  static uint16_t out[COUNT], want[COUNT];
+  for (int negative = 0; negative < 2; negative++) {
+    const uint16_t sign = negative ? 0x8000 : 0;
+    for (unsigned h = 0; h < 0x7C00; h++) {
+      /* The neighbour of the largest would be 2^16. */
+      const double next = h + 1 < 0x7C00 ? half_by_definition(h + 1) : 65536;
+      const float tie = (float)((half_by_definition(h) + next) / 2); /* exact: one more bit */
+      const float values[3] = {nextafterf(tie, 0), tie, nextafterf(tie, INFINITY)};
+      for (unsigned i = 0; i < 3; i++) in[3 * h + i] = negative ? -values[i] : values[i];
+      want[3 * h] = (uint16_t)(sign | h);
+      want[3 * h + 1] = (uint16_t)(sign | (h % 2 ? h + 1 : h));
+      want[3 * h + 2] = (uint16_t)(sign | (h + 1));
+    }
+    assert_false(float_to_half_array(in, out, COUNT));    /* the last two are infinite */
+    assert_true(float_to_half_array(in, out, COUNT - 2)); /* 65519.996 is not */
+    assert_false(float_to_half_array(in, out, COUNT));
+    assert_memory_equal(out, want, sizeof want);
+    for (size_t i = 0; i < COUNT; i++) assert_int_equal(float_to_half(in[i]), want[i]);
+  }
+  const float odd[] = {INFINITY, -INFINITY, NAN, 3e38f, 0x1p-149f, -0.0f, 1};
+  const uint16_t halves[] = {0x7C00, 0xFC00, 0, 0x7C00, 0, 0x8000, 0x3C00};
+  for (size_t i = 0; i < 7; i++) {
+    assert_int_equal(float_to_half_array(odd + i, out, 1), i >= 4);
+    if (isnan(odd[i]))
+      assert_true(isnan(half_to_float(out[0])));
+    else
+      assert_int_equal(out[0], halves[i]);
+  }
+  assert_true(float_to_half_array(NULL, NULL, 0));
+}
+
 static void bfloat16_is_the_upper_half(void **state) {
   (void)state;
   const unsigned char in[] = {0, 0x80, 0x3F, 0x40, 0xC0, 0x80, 0x7F, 0x01, 0x00}; /* 1, -3, inf, 2^-133 */
@@ -324,6 +360,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(half_to_float_is_exact_for_all),
       cmocka_unit_test(float_to_half_rounds_to_nearest_even),
+      cmocka_unit_test(float_to_half_array_rounds_every_interval),
       cmocka_unit_test(bfloat16_is_the_upper_half),
       cmocka_unit_test(sizes_notice_overflow),
       cmocka_unit_test(random_numbers_are_the_same_everywhere),

@@ -127,6 +127,63 @@ static void excluded_algorithms_are_not_used(void **state) {
   plan_free(&p);
 }
 
+/* Two convolutions of VGG-16's middle, a pooling and its first fully connected layer. */
+static void middle_of_vgg16(layer out[4]) {
+  memset(out, 0, 4 * sizeof *out);
+  const shape3 wide = {256, 28, 28}, deep = {512, 28, 28}, half = {512, 14, 14};
+  out[0].shape = (layer_shape){.op = LAYER_CONV, .relu = true, .in = wide, .out = deep};
+  out[1].shape = (layer_shape){.op = LAYER_CONV, .relu = true, .in = deep, .out = deep};
+  out[2].shape = (layer_shape){.op = LAYER_MAXPOOL, .in = deep, .out = half};
+  out[3].shape = (layer_shape){.op = LAYER_FC, .in = half, .out = {1000, 1, 1}};
+}
+
+static void small_memory_avoids_transformed_weights(void **state) {
+  (void)state;
+  layer layers[4];
+  middle_of_vgg16(layers);
+  static const char *const expected[] = {"convert_f32_nchw_nchwc", "conv_f32_nchwc_direct", "conv_f32_nchwc_direct",
+                                         "maxpool_f32_nchwc_naive", "fc_f32_nchwc_gemv"};
+  const clvgg_device_info cpu = device(CLVGG_DEVICE_CPU);
+  for (size_t batch = 1; batch <= 64; batch *= 8) {
+    plan fast, small;
+    assert_int_equal(plan_make(&cpu, layers, 4, batch, &(plan_options){0}, &fast), CLVGG_OK);
+    assert_non_null(strstr(fast.steps[1].algo->name, "winograd"));
+    assert_int_equal(plan_make(&cpu, layers, 4, batch, &(plan_options){.small_memory = true}, &small), CLVGG_OK);
+    assert_int_equal(small.count, 5);
+    for (size_t i = 0; i < 5; i++) assert_string_equal(small.steps[i].algo->name, expected[i]);
+    assert_int_equal(small.workspace_bytes, 0);
+    plan_free(&fast);
+    plan_free(&small);
+  }
+  /* What is asked for is used all the same. */
+  plan p;
+  const plan_options options = {.small_memory = true, .wanted = "conv_f32_nchwc_winograd"};
+  assert_int_equal(plan_make(&cpu, layers, 4, 1, &options, &p), CLVGG_OK);
+  assert_string_equal(p.steps[1].algo->name, "conv_f32_nchwc_winograd");
+  plan_free(&p);
+}
+
+static void half_precision_is_used_only_where_allowed(void **state) {
+  (void)state;
+  layer layers[4];
+  middle_of_vgg16(layers);
+  plan p;
+  const clvgg_device_info cpu = device(CLVGG_DEVICE_CPU), gpu = device(CLVGG_DEVICE_GPU);
+  const plan_options plain = {0}, allowed = {.f16_weights = true}, asked = {.wanted = "fc_f16w_nchwc_gemv"};
+  assert_int_equal(plan_make(&cpu, layers, 4, 1, &plain, &p), CLVGG_OK);
+  for (size_t i = 0; i < p.count; i++) assert_false(p.steps[i].algo->f16_weights);
+  plan_free(&p);
+  assert_int_equal(plan_make(&cpu, layers, 4, 1, &allowed, &p), CLVGG_OK);
+  assert_string_equal(p.steps[p.count - 1].algo->name, "fc_f16w_nchwc_gemv");
+  plan_free(&p);
+  assert_int_equal(plan_make(&cpu, layers, 4, 1, &asked, &p), CLVGG_OK);
+  assert_string_equal(p.steps[p.count - 1].algo->name, "fc_f16w_nchwc_gemv");
+  plan_free(&p);
+  assert_int_equal(plan_make(&gpu, layers, 4, 1, &allowed, &p), CLVGG_OK);
+  assert_false(p.steps[p.count - 1].algo->f16_weights);
+  plan_free(&p);
+}
+
 static void impossible_sizes_are_refused(void **state) {
   (void)state;
   layer layers[3];
@@ -145,6 +202,8 @@ int main(void) {
                                      cmocka_unit_test(activations_alternate_between_two_buffers),
                                      cmocka_unit_test(impossible_sizes_are_refused),
                                      cmocka_unit_test(channels_are_rounded_up_to_blocks),
-                                     cmocka_unit_test(excluded_algorithms_are_not_used)};
+                                     cmocka_unit_test(excluded_algorithms_are_not_used),
+                                     cmocka_unit_test(small_memory_avoids_transformed_weights),
+                                     cmocka_unit_test(half_precision_is_used_only_where_allowed)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

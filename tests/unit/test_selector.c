@@ -215,6 +215,11 @@ static void test_limits_lower_only(void **state) {
   assert_int_equal(d.max_alloc_bytes, 134217728);
   assert_int_equal(d.global_bytes, UINT64_C(1) << 35);
   assert_int_equal(d.max_iterations, 65535);
+  d.native_float_width = 16;
+  assert_int_equal(select_apply_limits("width=8", &d), CLVGG_OK);
+  assert_int_equal(d.native_float_width, 8);
+  assert_int_equal(select_apply_limits("width=16", &d), CLVGG_OK);
+  assert_int_equal(d.native_float_width, 8);
   assert_int_equal(select_apply_limits("group=4096,alloc=99999999999999,iterations=70000,global=5", &d), CLVGG_OK);
   assert_int_equal(d.max_work_group, 64);
   assert_int_equal(d.max_alloc_bytes, 134217728);

@@ -16,6 +16,7 @@ int cmd_bench(int argc, char **argv);
 int cmd_classify(int argc, char **argv);
 int cmd_devices(int argc, char **argv);
 int cmd_eval(int argc, char **argv);
+int cmd_explain(int argc, char **argv);
 int cmd_info(int argc, char **argv);
 int cmd_models(int argc, char **argv);
 int cmd_verify(int argc, char **argv);
@@ -27,6 +28,7 @@ typedef enum cli_kind {
   CLI_TEXT,   /* const char ** */
   CLI_COUNT,  /* size_t *: decimal digits, min..max */
   CLI_NUMBER, /* double *: finite, min..max */
+  CLI_CHOICE, /* int *: the number of the value in argument, "f32|f16w" */
   CLI_SIZE,   /* cli_size *: "N" or "HxW", each min..max */
   CLI_COLOUR  /* cli_colour *: "a,b,c", each min..max */
 } cli_kind;
@@ -51,12 +53,13 @@ typedef struct cli_option {
 } cli_option;
 
 /* The options that mean the same in every command that has them. --json, --verbose and --help are in all. */
-enum { CLI_HAS_MODEL = 1, CLI_HAS_DEVICE = 2 };
+enum { CLI_HAS_MODEL = 1, CLI_HAS_DEVICE = 2, CLI_HAS_ENGINE = 4 };
 
 typedef struct cli_shared {
   const char *model;  /* -m, or NULL */
   const char *device; /* -d, or NULL */
   int json, verbose;
+  int precision, small_memory; /* --precision, a clvgg_precision; --memory */
 } cli_shared;
 
 typedef struct cli_usage {
@@ -111,6 +114,9 @@ double cli_now(void); /* seconds on a clock that only runs forward */
 /* Each reports its own error. 1: open. */
 int cli_open_device(const cli_shared *shared, clvgg_device **out);
 int cli_open_model(const cli_shared *shared, const char *classes_path, clvgg_model **out);
+
+/* Engine options with their defaults and the shared options' values. */
+void cli_engine_options(const cli_shared *shared, clvgg_engine_options *out);
 
 const char *cli_device_type(clvgg_device_type type); /* "gpu" */
 

@@ -29,7 +29,7 @@ static const cli_usage usage = {
     "  clvgg bench\n"
     "  clvgg bench --arch vgg11,vgg16_bn -b 1,8 -d gpu\n"
     "  clvgg bench -m vgg16.pth -n 20 --layers --json\n",
-    CLI_HAS_MODEL | CLI_HAS_DEVICE};
+    CLI_HAS_MODEL | CLI_HAS_DEVICE | CLI_HAS_ENGINE};
 
 typedef struct bench_options {
   const char *arch, *batches, *algorithm;
@@ -166,7 +166,7 @@ static void measure(bench *b, const clvgg_model *model, size_t batch) {
   }
   clvgg_engine *engine = NULL;
   clvgg_engine_options options;
-  clvgg_engine_options_init(&options);
+  cli_engine_options(b->shared, &options);
   options.max_batch = batch;
   options.height = r->height;
   options.width = r->width;
@@ -193,6 +193,13 @@ static void measure(bench *b, const clvgg_model *model, size_t batch) {
   free(images);
 }
 
+/* What was used: on some devices no algorithm stores half precision. */
+static const char *precision(const result *r) {
+  for (size_t i = 0; r->layers && i < r->engine.layers; i++)
+    if (strstr(r->layers[i].plan.algorithm, "_f16w_")) return "f16w";
+  return "f32";
+}
+
 static json_t *result_json(const bench *b, const result *r) {
   json_t *o = json_object(), *ms = json_object(), *split = json_object(), *layers = json_array();
   json_object_set_new(o, "model", json_text(r->model));
@@ -202,7 +209,7 @@ static json_t *result_json(const bench *b, const result *r) {
   json_object_set_new(o, "batch", json_integer((json_int_t)r->batch));
   json_object_set_new(o, "height", json_integer((json_int_t)r->height));
   json_object_set_new(o, "width", json_integer((json_int_t)r->width));
-  json_object_set_new(o, "precision", json_text("f32"));
+  json_object_set_new(o, "precision", json_text(precision(r)));
   json_object_set_new(o, "error", *r->error ? json_text(r->error) : json_null());
   if (*r->error) {
     json_decref(ms);
@@ -224,6 +231,9 @@ static json_t *result_json(const bench *b, const result *r) {
   json_object_set_new(split, "download", json_number(r->split.download_ms));
   json_object_set_new(o, "split_ms", split);
   json_object_set_new(o, "device_bytes", json_integer((json_int_t)r->engine.device_bytes));
+  json_object_set_new(o, "weight_bytes", json_integer((json_int_t)r->engine.weight_bytes));
+  json_object_set_new(o, "activation_bytes", json_integer((json_int_t)r->engine.activation_bytes));
+  json_object_set_new(o, "workspace_bytes", json_integer((json_int_t)r->engine.workspace_bytes));
   for (size_t i = 0; i < r->engine.layers; i++) {
     const bench_layer *layer = &r->layers[i];
     json_t *l = json_object();
@@ -277,7 +287,10 @@ static void print_layers(const result *r) {
     table_cell(&t, "%.3f", layer->ms);
     table_cell(&t, layer->ms > 0 ? "%.1f" : "-", layer->gflops_per_s);
   }
-  printf("\n%s, batch %zu\n", r->model, r->batch);
+  const double mib = 1024 * 1024;
+  printf("\n%s, batch %zu, %s; MiB: weights %.1f, activations %.1f, workspace %.1f\n", r->model, r->batch, precision(r),
+         (double)r->engine.weight_bytes / mib, (double)r->engine.activation_bytes / mib,
+         (double)r->engine.workspace_bytes / mib);
   table_print(&t);
   table_free(&t);
 }

@@ -20,7 +20,7 @@ static const cli_usage usage = {
     "  clvgg classify photo.jpg\n"
     "  clvgg classify -m vgg16.pth -k 3 holiday/ photo.jpg\n"
     "  clvgg classify -m caffe.pth --bgr --mean 103.94,116.78,123.68 --std 1,1,1 photo.jpg\n",
-    CLI_HAS_MODEL | CLI_HAS_DEVICE};
+    CLI_HAS_MODEL | CLI_HAS_DEVICE | CLI_HAS_ENGINE};
 
 /* What the arguments came to: images, and the folders that gave none with the reason. */
 typedef struct request {

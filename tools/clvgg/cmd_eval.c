@@ -23,7 +23,7 @@ static const cli_usage usage = {
     "numbers).\n",
     "  clvgg eval -m vgg16.pth imagenet/val\n"
     "  clvgg eval --list val.txt --limit 1000 --csv classes.csv --json\n",
-    CLI_HAS_MODEL | CLI_HAS_DEVICE};
+    CLI_HAS_MODEL | CLI_HAS_DEVICE | CLI_HAS_ENGINE};
 
 typedef struct eval_options {
   const char *list, *csv, *predictions;

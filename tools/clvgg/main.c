@@ -19,6 +19,7 @@ static const command commands[] = {
     {"eval", "measure Top-1 and Top-5 accuracy on labelled images", cmd_eval},
     {"verify", "check every algorithm on this device against the C reference", cmd_verify},
     {"bench", "measure time, throughput and memory", cmd_bench},
+    {"explain", "show the plan with each step's time and how near it comes to the device's limits", cmd_explain},
 };
 
 static void print_help(FILE *out) {

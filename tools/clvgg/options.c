@@ -26,8 +26,22 @@ static void add_shared(option_set *set, const cli_usage *usage, cli_shared *shar
   const cli_option verbose = {'v',      "verbose",        NULL, "print the library's notes on stderr",
                               CLI_FLAG, &shared->verbose, 0,    0};
   const cli_option print_help = {'h', "help", NULL, "print this help", CLI_FLAG, help, 0, 0};
+  const cli_option precision = {0,          "precision",
+                                "f32|f16w", "f16w: fully connected layers' weights as half precision, where possible",
+                                CLI_CHOICE, &shared->precision,
+                                0,          0};
+  const cli_option memory = {0,
+                             "memory",
+                             "fast|small",
+                             "small: weights as small as possible, at the cost of time",
+                             CLI_CHOICE,
+                             &shared->small_memory,
+                             0,
+                             0};
   if (usage->shared & CLI_HAS_MODEL) set->option[set->count++] = model;
   if (usage->shared & CLI_HAS_DEVICE) set->option[set->count++] = device;
+  if (usage->shared & CLI_HAS_ENGINE) set->option[set->count++] = precision;
+  if (usage->shared & CLI_HAS_ENGINE) set->option[set->count++] = memory;
   set->option[set->count++] = json;
   set->option[set->count++] = verbose;
   set->option[set->count++] = print_help;
@@ -61,6 +75,17 @@ int cli_wrong_usage(const char *command, const char *format, ...) {
   return CLI_USAGE;
 }
 
+/* The number of the choice in "a|b|c" that is text, or -1. */
+static int choice(const char *choices, const char *text) {
+  const size_t length = strlen(text);
+  for (int i = 0; *choices; i++) {
+    const size_t next = strcspn(choices, "|");
+    if (next == length && !strncmp(choices, text, length)) return i;
+    choices += next + (choices[next] == '|');
+  }
+  return -1;
+}
+
 static int store(const char *command, const cli_option *o, const char *text) {
   int ok = 1;
   switch (o->kind) {
@@ -71,6 +96,12 @@ static int store(const char *command, const cli_option *o, const char *text) {
       *(const char **)o->target = text;
       if (*text) return CLI_GO_ON;
       return cli_wrong_usage(command, "--%s: the value is empty, expected %s", o->name, o->argument);
+    case CLI_CHOICE: {
+      const int i = choice(o->argument, text);
+      if (i < 0) return cli_wrong_usage(command, "--%s: '%s' is not %s", o->name, text, o->argument);
+      *(int *)o->target = i;
+      return CLI_GO_ON;
+    }
     case CLI_COUNT:
       ok = value_count(text, (size_t)o->min, (size_t)o->max, o->target);
       break;

@@ -58,7 +58,7 @@ int predictor_start(predictor *p, const cli_shared *shared, const image_options 
   if (!cli_open_device(shared, &p->device)) return 0;
   clvgg_device_get_info(p->device, &p->device_info);
   clvgg_engine_options engine;
-  clvgg_engine_options_init(&engine);
+  cli_engine_options(shared, &engine);
   engine.max_batch = p->batch;
   engine.height = p->preprocess.height;
   engine.width = p->preprocess.width;

@@ -1,0 +1,152 @@
+/* Runs an algorithm between poisoned buffers and judges what it wrote, and where. */
+#include "trust/check.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/size.h"
+#include "reference/reference.h"
+
+/* Every output starts as this quiet NaN, and so do guards behind all buffers: what a kernel leaves out stays NaN, and what it
+ * writes too far is seen. */
+#define POISON       UINT32_C(0x7FC0DEAD)
+#define GUARD_FLOATS ((size_t)1024)
+#define GUARD_BYTES  (GUARD_FLOATS * sizeof(float))
+
+/* Rounded weights add an error that grows as the sum itself does; results may be this much smaller than their terms. */
+#define WEIGHT_ERROR_GROWTH 4
+
+/* A buffer with poison in it and behind it, and the values that the host reads back: all, or just the guard. */
+typedef struct guarded {
+  device_buffer buffer;
+  size_t floats; /* without the guard */
+  float *values; /* (floats + GUARD_FLOATS), of a workspace (GUARD_FLOATS) */
+} guarded;
+
+typedef struct check_run {
+  clvgg_device *dev;
+  algo_instance inst;
+  guarded in, out, work;
+  float *sent; /* the input in the algorithm's layout */
+  float *got;  /* the output as (n, C, H, W) */
+} check_run;
+
+static clvgg_status guarded_open(clvgg_device *dev, size_t floats, bool whole, guarded *g) {
+  size_t all, bytes;
+  if (!size_add(floats, GUARD_FLOATS, &all) || !size_mul(all, sizeof(float), &bytes))
+    return base_fail(CLVGG_ERROR_TOO_LARGE, "%zu values do not fit any memory", floats);
+  g->floats = floats;
+  g->values = malloc(whole ? bytes : GUARD_BYTES);
+  if (!g->values) return base_fail(CLVGG_ERROR_MEMORY, "no memory to check %zu values", floats);
+  TRY(device_buffer_create(dev, bytes, &g->buffer));
+  return device_fill(dev, &g->buffer, POISON, 0, bytes);
+}
+
+static void guarded_close(clvgg_device *dev, guarded *g) {
+  device_buffer_release(dev, &g->buffer);
+  free(g->values);
+}
+
+static bool is_poison(const float *values, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    uint32_t bits;
+    memcpy(&bits, values + i, sizeof bits);
+    if (bits != POISON) return false;
+  }
+  return true;
+}
+
+static clvgg_status open_run(check_run *r, const algo *a, const algo_problem *p, const int *param, const layer *l) {
+  TRY(algo_open(a, r->dev, p, param, l, &r->inst));
+  /* Opening may have made the parameters smaller. */
+  const size_t work_bytes = algo_workspace_bytes(a, device_info(r->dev), p, r->inst.param);
+  TRY(guarded_open(r->dev, algo_elements(a->in, p->shape.in, p->batch, p->block), true, &r->in));
+  TRY(guarded_open(r->dev, algo_elements(a->out, p->shape.out, p->batch, p->block), true, &r->out));
+  TRY(guarded_open(r->dev, size_ceil_div(work_bytes, sizeof(float)), false, &r->work));
+  r->sent = malloc(r->in.floats * sizeof *r->sent);
+  r->got = malloc(r->out.floats * sizeof *r->got);
+  if (!r->sent || !r->got) return base_fail(CLVGG_ERROR_MEMORY, "no memory to check %s", a->name);
+  return CLVGG_OK;
+}
+
+/* Leaves what is in the buffers afterwards in their values. */
+static clvgg_status execute(check_run *r, const float *in) {
+  const algo *a = r->inst.algo;
+  const algo_problem *p = &r->inst.problem;
+  algo_to_layout(a->in, p->shape.in, p->batch, p->block, in, r->sent);
+  TRY(device_write(r->dev, &r->in.buffer, 0, r->sent, r->in.floats * sizeof(float)));
+  TRY(algo_enqueue(&r->inst, p->batch, &r->in.buffer, &r->out.buffer, &r->work.buffer));
+  TRY(device_finish(r->dev));
+  TRY(device_read(r->dev, &r->out.buffer, 0, r->out.values, r->out.buffer.bytes));
+  TRY(device_read(r->dev, &r->in.buffer, 0, r->in.values, r->in.buffer.bytes));
+  return device_read(r->dev, &r->work.buffer, r->work.buffer.bytes - GUARD_BYTES, r->work.values, GUARD_BYTES);
+}
+
+/* Surplus channels of the last blocks are part of the layout, and the layers after count on their zeros. */
+static bool surplus_is_zero(check_run *r) {
+  const algo_problem *p = &r->inst.problem;
+  size_t stored = 0, plain = 0; /* values that are not zero */
+  for (size_t i = 0; i < r->out.floats; i++) stored += r->out.values[i] != 0;
+  for (size_t i = 0, n = p->batch * shape3_elements(p->shape.out); i < n; i++) plain += r->got[i] != 0;
+  return stored == plain;
+}
+
+/* NULL when everything that was to stay did. */
+static const char *damage(check_run *r) {
+  if (!is_poison(r->out.values + r->out.floats, GUARD_FLOATS)) return "wrote outside its output";
+  if (!is_poison(r->in.values + r->in.floats, GUARD_FLOATS) ||
+      memcmp(r->in.values, r->sent, r->in.floats * sizeof *r->sent) != 0)
+    return "changed its input";
+  if (!is_poison(r->work.values, GUARD_FLOATS)) return "wrote outside its workspace";
+  if (!surplus_is_zero(r)) return "left surplus channels that are not zero";
+  return NULL;
+}
+
+static clvgg_status judge(check_run *r, const float *want, clvgg_verify_case *result) {
+  const algo_problem *p = &r->inst.problem;
+  algo_from_layout(r->inst.algo->out, p->shape.out, p->batch, p->block, r->out.values, r->got);
+  const reference_error error = reference_compare(r->got, want, p->batch * shape3_elements(p->shape.out));
+  const char *harm = damage(r);
+  result->max_abs = error.max_abs;
+  result->rel_l2 = error.rel_l2;
+  result->ok = error.max_rel <= result->tolerance && !harm;
+  if (harm)
+    snprintf(result->reason, sizeof result->reason, "%s", harm);
+  else if (!result->ok)
+    snprintf(result->reason, sizeof result->reason, "off by %.3g of the largest value, %.3g allowed", error.max_rel,
+             result->tolerance);
+  if (result->ok) return CLVGG_OK;
+  return base_fail(CLVGG_ERROR_MISMATCH, "%s on device '%s': %s", r->inst.algo->name, device_info(r->dev)->name,
+                   result->reason);
+}
+
+clvgg_status check_algo(clvgg_device *dev, const algo *a, const algo_problem *p, const int *param, const layer *l,
+                        const float *in, const float *want, clvgg_verify_case *result) {
+  const double growth = a->error_growth > 1 ? a->error_growth : 1;
+  result->tolerance = reference_tolerance(&p->shape) * growth + WEIGHT_ERROR_GROWTH * a->weight_error;
+  result->ran = result->ok = 0;
+  result->max_abs = result->rel_l2 = 0;
+  result->reason[0] = '\0';
+  snprintf(result->algorithm, sizeof result->algorithm, "%s", a->name);
+  check_run r = {.dev = dev};
+  clvgg_status status = open_run(&r, a, p, param, l);
+  if (!status) status = execute(&r, in);
+  if (!status) {
+    result->ran = 1;
+    status = judge(&r, want, result);
+  } else {
+    result->ran = status != CLVGG_ERROR_TOO_LARGE && status != CLVGG_ERROR_UNSUPPORTED;
+    if (result->ran) result->max_abs = result->rel_l2 = INFINITY;
+    snprintf(result->reason, sizeof result->reason, "%s", clvgg_last_error());
+  }
+  device_finish(dev); /* nothing may still use what is released; its failure was reported before */
+  algo_close(&r.inst);
+  guarded_close(dev, &r.work);
+  guarded_close(dev, &r.out);
+  guarded_close(dev, &r.in);
+  free(r.got);
+  free(r.sent);
+  return status;
+}
