@@ -28,10 +28,10 @@
 #endif
 
 #define PASTE_(a, b) a##b
-#define PASTE(a, b) PASTE_(a, b)
+#define PASTE(a, b)  PASTE_(a, b)
 typedef PASTE(float, TILE_X) floatx;
 typedef PASTE(int, TILE_X) intx;
-#define VLOAD PASTE(vload, TILE_X)
+#define VLOAD  PASTE(vload, TILE_X)
 #define VSTORE PASTE(vstore, TILE_X)
 
 __kernel void conv_f32_nchw_direct(__global const float *restrict in,       // (batch, in_channels, height, width)
@@ -78,8 +78,7 @@ __kernel void conv_f32_nchw_direct(__global const float *restrict in,       // (
       } else {
         float edge[TILE_X + 2];
 #pragma unroll 1
-        for (int i = 0; i < TILE_X + 2; i++)
-          edge[i] = first + i >= 0 && first + i < elements ? in[first + i] : 0.0f;
+        for (int i = 0; i < TILE_X + 2; i++) edge[i] = first + i >= 0 && first + i < elements ? in[first + i] : 0.0f;
 #pragma unroll
         for (int kx = 0; kx < 3; kx++) pixels[kx] = VLOAD(0, edge + kx);
       }

@@ -21,7 +21,7 @@
  * (GROUP_X, GROUP_Y, 1), and the grid has no groups beyond the last tile.
  */
 #ifndef GROUP_X
-#define GROUP_X 8  // work-items of a group in x (4, 8, 16, 32)
+#define GROUP_X 8  // work-items of a group in x (1, 2, 4, 8, 16, 32)
 #endif
 #ifndef GROUP_Y
 #define GROUP_Y 8  // work-items of a group in y (1, 2, 4, 8, 16)
@@ -37,9 +37,9 @@
 #endif
 
 #define PASTE_(a, b) a##b
-#define PASTE(a, b) PASTE_(a, b)
+#define PASTE(a, b)  PASTE_(a, b)
 typedef PASTE(float, ITEM_OC) floato;
-#define VLOAD PASTE(vload, ITEM_OC)
+#define VLOAD  PASTE(vload, ITEM_OC)
 #define VSTORE PASTE(vstore, ITEM_OC)
 
 #define TILE_W GROUP_X

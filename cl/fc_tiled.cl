@@ -28,9 +28,9 @@
 #endif
 
 #define PASTE_(a, b) a##b
-#define PASTE(a, b) PASTE_(a, b)
+#define PASTE(a, b)  PASTE_(a, b)
 typedef PASTE(float, WIDTH) floatw;
-#define VLOAD PASTE(vload, WIDTH)
+#define VLOAD  PASTE(vload, WIDTH)
 #define VSTORE PASTE(vstore, WIDTH)
 
 __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void fc_f32_tiled(

@@ -25,8 +25,8 @@ clvgg_status algo_build(const algo_instance *inst, const char *source, const cha
   char options[512] = "";
   size_t used = 0;
   for (size_t i = 0; inst->algo->params && inst->algo->params[i].name; i++)
-    used += (size_t)snprintf(options + used, sizeof options - used, "%s-D%s=%d", i ? " " : "", inst->algo->params[i].name,
-                             inst->param[i]);
+    used += (size_t)snprintf(options + used, sizeof options - used, "%s-D%s=%d", i ? " " : "",
+                             inst->algo->params[i].name, inst->param[i]);
   return device_kernel_create(inst->dev, source, name, options, out);
 }
 
@@ -88,9 +88,11 @@ void algo_conv_args(const algo_instance *inst, size_t batch, const device_buffer
   const packed_weights *w = &algo_state_of(inst)->weights;
   const layer_shape *s = &inst->problem.shape;
   const device_arg all[ALGO_CONV_ARGS] = {
-      arg_buffer(in->mem), arg_buffer(w->panel[0].mem), arg_buffer(w->bias.mem), arg_buffer(out->mem),
-      arg_int(batch),      arg_int(s->in.c),            arg_int(s->out.c),       arg_int(s->out.h),
-      arg_int(s->out.w),   arg_float(algo_lowest(s)),
+      arg_buffer(in->mem),     arg_buffer(w->panel[0].mem),
+      arg_buffer(w->bias.mem), arg_buffer(out->mem),
+      arg_int(batch),          arg_int(s->in.c),
+      arg_int(s->out.c),       arg_int(s->out.h),
+      arg_int(s->out.w),       arg_float(algo_lowest(s)),
   };
   memcpy(args, all, sizeof all);
 }

@@ -20,7 +20,9 @@ typedef struct algo_state {
   packed_weights weights;
 } algo_state;
 
-static inline algo_state *algo_state_of(const algo_instance *inst) { return inst->state; }
+static inline algo_state *algo_state_of(const algo_instance *inst) {
+  return inst->state;
+}
 
 /* Makes the zeroed state; algo_state_release is every algorithm's release. */
 clvgg_status algo_state_open(algo_instance *inst);
@@ -53,7 +55,9 @@ void algo_fc_args(const algo_instance *inst, size_t batch, size_t panel, const d
                   const device_buffer *out, device_arg args[ALGO_FC_ARGS]);
 
 /* The least value that the epilogue lets through. */
-static inline float algo_lowest(const layer_shape *s) { return s->relu ? 0.0f : -INFINITY; }
+static inline float algo_lowest(const layer_shape *s) {
+  return s->relu ? 0.0f : -INFINITY;
+}
 
 /* The largest power of two that is at most both. 1 when either is 0. */
 int algo_power_of_two(size_t most, size_t limit);

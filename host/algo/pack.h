@@ -26,7 +26,9 @@ clvgg_status pack_upload(clvgg_device *dev, const layer *l, size_t group, packed
 void pack_release(clvgg_device *dev, packed_weights *w);
 
 /* The rows of panel i. */
-static inline size_t pack_first_row(const packed_weights *w, size_t i) { return i * w->panel_rows; }
+static inline size_t pack_first_row(const packed_weights *w, size_t i) {
+  return i * w->panel_rows;
+}
 static inline size_t pack_row_count(const packed_weights *w, size_t i) {
   return i + 1 < w->panels ? w->panel_rows : w->rows - i * w->panel_rows;
 }

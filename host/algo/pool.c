@@ -14,8 +14,8 @@ static clvgg_status enqueue(algo_instance *inst, size_t batch, const device_buff
   const layer_shape *s = &inst->problem.shape;
   const size_t planes = batch * s->in.c;
   const device_arg args[] = {
-      arg_buffer(in->mem), arg_buffer(out->mem), arg_int(planes), arg_int(s->in.h), arg_int(s->in.w),
-      arg_int(s->out.h),   arg_int(s->out.w), /* these two for the average only */
+      arg_buffer(in->mem), arg_buffer(out->mem), arg_int(planes),   arg_int(s->in.h),
+      arg_int(s->in.w),    arg_int(s->out.h),    arg_int(s->out.w), /* these two for the average only */
   };
   const size_t count = s->op == LAYER_AVGPOOL ? COUNT_OF(args) : COUNT_OF(args) - 2;
   return algo_launch_any(inst, &algo_state_of(inst)->kernel, args, count, s->out.w, s->out.h, planes);

@@ -12,9 +12,13 @@ static const algo *const registry[] = {
     &algo_softmax_naive,
 };
 
-size_t algo_count(void) { return COUNT_OF(registry); }
+size_t algo_count(void) {
+  return COUNT_OF(registry);
+}
 
-const algo *algo_get(size_t i) { return i < COUNT_OF(registry) ? registry[i] : NULL; }
+const algo *algo_get(size_t i) {
+  return i < COUNT_OF(registry) ? registry[i] : NULL;
+}
 
 const algo *algo_find(const char *name) {
   for (size_t i = 0; i < COUNT_OF(registry); i++)

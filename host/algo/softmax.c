@@ -20,9 +20,10 @@ static void choose(const clvgg_device_info *dev, const algo_problem *p, int *par
 
 static bool supports(const clvgg_device_info *dev, const algo_problem *p, const int *param, char *why) {
   (void)p;
-  return fits(dev, param[GROUP]) ? true
-                                 : algo_refuse(why, "a work-group of %d exceeds the device's limits of %zu and %llu local bytes",
-                                               param[GROUP], dev->max_work_group, (unsigned long long)dev->local_bytes);
+  return fits(dev, param[GROUP])
+             ? true
+             : algo_refuse(why, "a work-group of %d exceeds the device's limits of %zu and %llu local bytes",
+                           param[GROUP], dev->max_work_group, (unsigned long long)dev->local_bytes);
 }
 
 static uint64_t iterations(const algo_problem *p, const int *param) {

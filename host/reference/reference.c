@@ -22,7 +22,9 @@ typedef struct work {
   double *sums; /* (ROWS_AT_A_TIME, sum_length) */
 } work;
 
-static float with_relu(double sum, bool relu) { return relu && sum < 0 ? 0.0f : (float)sum; }
+static float with_relu(double sum, bool relu) {
+  return relu && sum < 0 ? 0.0f : (float)sum;
+}
 
 /* Adds the three taps of one kernel row to a row of sums; outside the row the input is zero. */
 static void add_taps(double *sum, const float *in, size_t width, const float tap[3]) {
@@ -47,7 +49,8 @@ static void conv_channel(size_t i, void *context) {
       for (size_t c = 0; c < s->in.c; c++) {
         const float *image = w->in + (n * s->in.c + c) * height * width;
         for (size_t ky = 0; ky < 3; ky++)
-          if (y + ky >= 1 && y + ky - 1 < height) add_taps(sum, image + (y + ky - 1) * width, width, taps + c * 9 + ky * 3);
+          if (y + ky >= 1 && y + ky - 1 < height)
+            add_taps(sum, image + (y + ky - 1) * width, width, taps + c * 9 + ky * 3);
       }
       float *out = w->out + ((n * s->out.c + o) * height + y) * width;
       for (size_t x = 0; x < width; x++) out[x] = with_relu(sum[x], s->relu);
