@@ -10,7 +10,7 @@
 #include "network/layer.h"
 
 #define ALGO_MAX_PARAMS 8
-#define ALGO_WHY_BYTES 200
+#define ALGO_WHY_BYTES  200
 
 /* How activations lie in memory; the plan converts where two neighbours differ. */
 typedef enum algo_layout { ALGO_NCHW } algo_layout;

@@ -63,7 +63,8 @@ clvgg_status clvgg_engine_run(clvgg_engine *e, const float *images, size_t n, fl
   return engine_run(e->engine, images, n, logits);
 }
 
-clvgg_status clvgg_engine_profile(clvgg_engine *e, const float *images, size_t n, float *logits, clvgg_run_times *times) {
+clvgg_status clvgg_engine_profile(clvgg_engine *e, const float *images, size_t n, float *logits,
+                                  clvgg_run_times *times) {
   TRY(check_run("clvgg_engine_profile", e, images, logits));
   if (n == 0) return base_fail(CLVGG_ERROR_ARGUMENT, "clvgg_engine_profile: n must be at least 1");
   return engine_profile(e->engine, images, n, logits, times);

@@ -27,8 +27,7 @@ static clvgg_status open_layers(engine *e) {
   for (size_t i = 0; i < e->layer_count; i++) {
     const plan_step *step = &e->plan.steps[i];
     const algo_problem problem = {.shape = e->layers[i].shape, .batch = e->max_batch};
-    const clvgg_status status =
-        algo_open(step->algo, e->dev, &problem, step->param, &e->layers[i], &e->instances[i]);
+    const clvgg_status status = algo_open(step->algo, e->dev, &problem, step->param, &e->layers[i], &e->instances[i]);
     if (status != CLVGG_OK) return base_fail_in(status, "%s by %s", e->layers[i].name, step->algo->name);
     /* From here on the layer must not reach into the network, which may be gone. */
     e->layers[i].weight = NULL;
@@ -40,8 +39,7 @@ static clvgg_status open_layers(engine *e) {
 }
 
 static clvgg_status open_buffers(engine *e) {
-  for (int i = 0; i < 2; i++)
-    TRY(device_buffer_create(e->dev, e->plan.activation_bytes[i], &e->activation[i]));
+  for (int i = 0; i < 2; i++) TRY(device_buffer_create(e->dev, e->plan.activation_bytes[i], &e->activation[i]));
   if (e->plan.workspace_bytes) TRY(device_buffer_create(e->dev, e->plan.workspace_bytes, &e->workspace));
   return CLVGG_OK;
 }
@@ -115,7 +113,9 @@ static clvgg_status enqueue_layers(engine *e, size_t n, bool timed) {
   return CLVGG_OK;
 }
 
-static const device_buffer *result_buffer(const engine *e) { return &e->activation[e->layer_count % 2]; }
+static const device_buffer *result_buffer(const engine *e) {
+  return &e->activation[e->layer_count % 2];
+}
 
 /* n images' bytes of input or logits; false when that is no size. */
 static bool batch_bytes(size_t n, size_t elements, size_t *bytes) {
@@ -145,7 +145,8 @@ clvgg_status engine_run(engine *e, const float *images, size_t n, float *logits)
 
 clvgg_status engine_profile(engine *e, const float *images, size_t n, float *logits, clvgg_run_times *times) {
   if (n > e->max_batch)
-    return base_fail(CLVGG_ERROR_ARGUMENT, "a profiled run takes at most max_batch = %zu images, not %zu", e->max_batch, n);
+    return base_fail(CLVGG_ERROR_ARGUMENT, "a profiled run takes at most max_batch = %zu images, not %zu", e->max_batch,
+                     n);
   const double start = device_host_ms();
   TRY(device_write(e->dev, &e->activation[0], 0, images, n * e->image_elements * sizeof(float)));
   const double uploaded = device_host_ms();
@@ -162,7 +163,8 @@ clvgg_status engine_profile(engine *e, const float *images, size_t n, float *log
 clvgg_status engine_enqueue(engine *e, struct _cl_mem *images, size_t n, struct _cl_mem *logits, uint32_t wait_count,
                             struct _cl_event *const *wait, struct _cl_event **done) {
   size_t in_bytes, out_bytes;
-  if (!batch_bytes(n, e->image_elements, &in_bytes) || !batch_bytes(n, e->classes, &out_bytes)) return check_batch(e, n);
+  if (!batch_bytes(n, e->image_elements, &in_bytes) || !batch_bytes(n, e->classes, &out_bytes))
+    return check_batch(e, n);
   TRY(device_check_foreign(e->dev, images, in_bytes, "images"));
   TRY(device_check_foreign(e->dev, logits, out_bytes, "logits"));
   TRY(device_wait_for(e->dev, wait_count, wait));

@@ -98,7 +98,9 @@ static clvgg_status choose_step(const clvgg_device_info *dev, const layer *l, si
                    layer_shape_text(&l->shape, text, sizeof text), dev->name, whys[0] ? whys : "no algorithm");
 }
 
-static size_t max_size(size_t a, size_t b) { return a > b ? a : b; }
+static size_t max_size(size_t a, size_t b) {
+  return a > b ? a : b;
+}
 
 static clvgg_status plan_fill(const clvgg_device_info *dev, const layer *layers, const char *wanted, plan *p) {
   for (size_t i = 0; i < p->count; i++) {
@@ -119,8 +121,8 @@ static clvgg_status plan_fill(const clvgg_device_info *dev, const layer *layers,
   return CLVGG_OK;
 }
 
-clvgg_status plan_make(const clvgg_device_info *dev, const layer *layers, size_t count, size_t batch, const char *wanted,
-                       plan *out) {
+clvgg_status plan_make(const clvgg_device_info *dev, const layer *layers, size_t count, size_t batch,
+                       const char *wanted, plan *out) {
   *out = (plan){.count = count, .batch = batch};
   TRY(check_wanted(wanted));
   out->steps = calloc(count, sizeof *out->steps);

@@ -20,8 +20,8 @@ typedef struct plan {
 
 /* wanted: NULL, or a comma list of algorithm names to use wherever they are supported; an unknown name is
  * CLVGG_ERROR_ARGUMENT. A layer that no algorithm supports is CLVGG_ERROR_UNSUPPORTED with each one's reason. */
-clvgg_status plan_make(const clvgg_device_info *dev, const layer *layers, size_t count, size_t batch, const char *wanted,
-                       plan *out);
+clvgg_status plan_make(const clvgg_device_info *dev, const layer *layers, size_t count, size_t batch,
+                       const char *wanted, plan *out);
 void plan_free(plan *p);
 
 #endif

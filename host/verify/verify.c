@@ -14,7 +14,7 @@
 
 /* Every output starts as this quiet NaN, and so does a guard behind it: what a kernel leaves out stays NaN, and what it
  * writes too far is seen. */
-#define POISON UINT32_C(0x7FC0DEAD)
+#define POISON      UINT32_C(0x7FC0DEAD)
 #define GUARD_BYTES 4096
 
 /* The whole network may be off by this much of its largest logit: rounding of some twenty layers in f32. */
@@ -47,8 +47,7 @@ static void judge(verifier *v, const float *want, size_t elements, clvgg_verify_
 /* Runs one prepared algorithm between poisoned buffers; leaves output and guard in v->got. */
 static clvgg_status run_guarded(verifier *v, algo_instance *inst, const float *in, size_t in_bytes, size_t out_bytes) {
   device_buffer input = {0}, output = {0}, workspace = {0};
-  const size_t work_bytes =
-      algo_workspace_bytes(inst->algo, device_info(v->dev), &inst->problem, inst->param);
+  const size_t work_bytes = algo_workspace_bytes(inst->algo, device_info(v->dev), &inst->problem, inst->param);
   clvgg_status status = device_buffer_create(v->dev, in_bytes + GUARD_BYTES, &input);
   if (!status) status = device_buffer_create(v->dev, out_bytes + GUARD_BYTES, &output);
   if (!status && work_bytes) status = device_buffer_create(v->dev, work_bytes, &workspace);
