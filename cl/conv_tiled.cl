@@ -21,7 +21,7 @@
  * (GROUP_X, GROUP_Y, 1), and the grid has no groups beyond the last tile.
  */
 #ifndef GROUP_X
-#define GROUP_X 8  // work-items of a group in x (4, 8, 16, 32)
+#define GROUP_X 8  // work-items of a group in x (1, 2, 4, 8, 16, 32)
 #endif
 #ifndef GROUP_Y
 #define GROUP_Y 8  // work-items of a group in y (1, 2, 4, 8, 16)

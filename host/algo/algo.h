@@ -45,7 +45,7 @@ struct algo {
   double error_growth; /* how much larger its rounding errors may be than those of direct sums; 0 means 1 */
   bool pools;          /* conv: can do the 2x2 max-pooling that follows, too */
   bool f16_weights; /* stores weights in half precision: an answer of its own accuracy, so only where it was allowed */
-  double weight_error; /* how far a stored weight may be off, relative to its value: 2^-11 in half precision */
+  double weight_error;      /* how far a stored weight may be off, relative to its value: 2^-11 in half precision */
   const algo_param *params; /* ends at a NULL name; may be NULL */
 
   /* The values that rules pick from the device's capabilities and the shape. */

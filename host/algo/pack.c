@@ -96,6 +96,9 @@ clvgg_status pack_upload(clvgg_device *dev, const layer *l, size_t group, packed
   if (!pack_fits(device_info(dev), s, group, true, why))
     return base_fail(CLVGG_ERROR_TOO_LARGE, "%s: %s", l->name, why);
   out->panel_rows = rows_of_a_panel(device_info(dev), s, group);
+  if (out->panel_rows == 0)
+    return base_fail(CLVGG_ERROR_TOO_LARGE, "%s: not even %zu rows of weights fit the device's largest buffer", l->name,
+                     group);
   out->panels = size_ceil_div(out->rows, out->panel_rows);
   out->panel = calloc(out->panels, sizeof *out->panel);
 

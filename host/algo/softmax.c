@@ -27,7 +27,7 @@ static bool supports(const clvgg_device_info *dev, const algo_problem *p, const 
 }
 
 static uint64_t iterations(const algo_problem *p, const int *param) {
-  return 3 * size_ceil_div(p->shape.in.c, (size_t)param[GROUP]) + 2 * 9;
+  return 3 * size_ceil_div(p->shape.in.c, (size_t)param[GROUP]) + 18; /* two reductions of at most nine rounds */
 }
 
 static clvgg_status prepare(algo_instance *inst, const layer *l) {

@@ -30,7 +30,9 @@ static void free_names(char **names, size_t count) {
 static char *copy_name(const char *text, size_t length) {
   char *name = malloc(length + 1);
   if (!name) return NULL;
-  for (size_t i = 0; i < length; i++) name[i] = (unsigned char)text[i] < 0x20 || text[i] == 0x7F ? '?' : text[i];
+  memcpy(name, text, length);
+  for (size_t i = 0; i < length; i++)
+    if ((unsigned char)text[i] < 0x20 || text[i] == 0x7F) name[i] = '?';
   name[length] = '\0';
   return name;
 }

@@ -51,7 +51,7 @@ static void tidy(char *text) {
     if ((unsigned char)*p < 0x20 || *p == 0x7F) *p = '?';
 }
 
-clvgg_status base_fail(clvgg_status status, const char *format, ...) {
+clvgg_status(base_fail)(clvgg_status status, const char *format, ...) {
   char text[ERROR_BYTES]; /* not last_error itself: it may be among the arguments */
   va_list arguments;
   va_start(arguments, format);
@@ -63,7 +63,7 @@ clvgg_status base_fail(clvgg_status status, const char *format, ...) {
   return status;
 }
 
-clvgg_status base_fail_in(clvgg_status status, const char *format, ...) {
+clvgg_status(base_fail_in)(clvgg_status status, const char *format, ...) {
   char context[ERROR_BYTES];
   va_list arguments;
   va_start(arguments, format);

@@ -109,7 +109,7 @@ static clvgg_status add_tensor(reader *r, const char *name, const pickle_value *
   const pickle_value *storage = value->as.tensor.storage;
   const size_t element_bytes = pickle_storage_element_bytes(storage);
   tensor t = {.name = name, .dtype = pickle_storage_dtype(storage)};
-  size_t stride[TENSOR_MAX_DIMS], elements, storage_bytes;
+  size_t stride[TENSOR_MAX_DIMS] = {0}, elements, storage_bytes;
   TRY(get_layout(value, &t, stride));
   if (!size_product(t.shape, t.dims, &elements) || !size_mul(elements, element_bytes, &t.bytes) ||
       !pth_storage_bytes(storage, &storage_bytes)) {

@@ -172,7 +172,7 @@ static clvgg_status png_check(const uint8_t *data, size_t bytes, size_t *width, 
 /* stb_image reads what was never written where a pixel is beyond a short palette; so it gets a copy with 256 colours, the
  * rest black. NULL, without an error, when the file has no palette or a full one. *bytes becomes the copy's. */
 static clvgg_status png_fill_palette(const uint8_t *data, size_t *bytes, uint8_t **out) {
-  const size_t full = 3 * 256;
+  const size_t full = 768; /* 256 colours */
   png_chunk chunk;
   *out = NULL;
   for (size_t at = PNG_SIGNATURE_BYTES; png_next_chunk(data, *bytes, &at, &chunk);) {

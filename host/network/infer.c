@@ -80,7 +80,7 @@ static clvgg_status check_fc(const keymap *map, const fc_parts *fc, size_t input
 
 /* side * side = the pixels of a channel that the first fc layer takes. */
 static clvgg_status find_fc_side(const tensor *fc, size_t row, size_t channels, size_t *side) {
-  const size_t pixels = row % channels ? 0 : row / channels;
+  const size_t pixels = channels == 0 || row % channels ? 0 : row / channels;
   *side = 0;
   while (*side < 65536 && *side * *side < pixels) ++*side;
   if (pixels && *side * *side == pixels) return CLVGG_OK;

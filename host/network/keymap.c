@@ -227,12 +227,13 @@ static clvgg_status place_pools(const keymap *map, const char *prefix_of, networ
   if (out->convs[0].index != 0) return fail_missing(map, prefix_of, ROLE_CONV, 0, FIELD_WEIGHT);
   for (size_t c = 0; c + 1 < out->conv_count; c++) {
     conv_parts *conv = &out->convs[c];
+    const tensor *weight = conv->weight, *next = conv[1].weight;
     const size_t gap = conv[1].index - conv->index, step = conv->bn[BN_WEIGHT] ? map->step_bn : map->step;
-    if (gap != step && gap != step + 1)
+    if (weight && next && gap != step && gap != step + 1)
       return base_fail(CLVGG_ERROR_MODEL,
                        "'%s' follows '%s' at a distance of %zu: a VGG's next convolution is %zu on, or %zu with a pool "
                        "between (is a tensor missing?)",
-                       conv[1].weight->name, conv->weight->name, gap, step, step + 1);
+                       next->name, weight->name, gap, step, step + 1);
     conv->pool_after = gap == step + 1;
   }
   return CLVGG_OK;
@@ -258,9 +259,10 @@ static clvgg_status take_fcs(const keymap *map, const char *prefix_of, const gro
   for (size_t i = 0; i < count; i++) {
     const group *g = &groups[i];
     if (g->role != ROLE_FC) continue;
+    const tensor *any = g->field[FIELD_WEIGHT] ? g->field[FIELD_WEIGHT] : g->field[FIELD_BIAS];
     if (out->fc_count == 3)
       return base_fail(CLVGG_ERROR_MODEL, "'%s' is a fourth fully connected layer, expected 1 to 3",
-                       g->field[FIELD_WEIGHT] ? g->field[FIELD_WEIGHT]->name : g->field[FIELD_BIAS]->name);
+                       any ? any->name : "?");
     if (numbered) TRY(check_fc_index(map, prefix_of, g, previous));
     if (!numbered && g->index != out->fc_count)
       return fail_missing(map, prefix_of, ROLE_FC, out->fc_count, FIELD_WEIGHT);
@@ -304,7 +306,7 @@ clvgg_status parts_from_tensors(const tensor *tensors, size_t count, network_par
   if (status == CLVGG_OK)
     status = sort_tensors(out->map, tensors, count, entries, groups, out);
   else
-    base_fail(status, "no memory to sort %zu tensors", count);
+    status = base_fail(status, "no memory to sort %zu tensors", count);
   free(entries);
   free(groups);
   if (status != CLVGG_OK) parts_free(out);

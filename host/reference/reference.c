@@ -194,8 +194,10 @@ double reference_tolerance(const layer_shape *s) {
     case LAYER_MAXPOOL:
     case LAYER_CONVERT:
       return 0; /* only copies */
-    case LAYER_AVGPOOL:
-      return factor * rounding * sqrt((double)(s->in.h / s->out.h + 2) * (double)(s->in.w / s->out.w + 2));
+    case LAYER_AVGPOOL: {
+      const size_t window = (s->in.h / s->out.h + 2) * (s->in.w / s->out.w + 2);
+      return factor * rounding * sqrt((double)window);
+    }
     case LAYER_SOFTMAX:
       return factor * rounding * sqrt((double)s->in.c); /* exp is within 3 units in the last place (OpenCL 1.2, 7.4) */
   }

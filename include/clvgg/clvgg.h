@@ -108,16 +108,16 @@ typedef struct clvgg_device_info {
   size_t max_work_item[3];     /* per dimension */
   unsigned native_float_width; /* native vector width of float, in elements; at least 1 */
   unsigned preferred_float_width;
-  unsigned base_align_bytes;   /* alignment of a sub-buffer's start */
-  int fp16;                    /* cl_khr_fp16: arithmetic in half precision */
+  unsigned base_align_bytes; /* alignment of a sub-buffer's start */
+  int fp16;                  /* cl_khr_fp16: arithmetic in half precision */
   int fp64;
-  int subgroups;               /* cl_khr_subgroups or cl_intel_subgroups, or OpenCL 2.1+ with sub-groups */
+  int subgroups; /* cl_khr_subgroups or cl_intel_subgroups, or OpenCL 2.1+ with sub-groups */
   int images;
-  int unified_memory;          /* host and device share memory */
-  uint64_t max_iterations;     /* 0, or the most loop iterations a work-item can run before the driver goes silently wrong */
-  int usable;                  /* 1: clvgg can run on it */
-  char reason[256];            /* why it is not usable, else "" */
-  int is_default;              /* 1: what clvgg_device_open(NULL) would open */
+  int unified_memory;      /* host and device share memory */
+  uint64_t max_iterations; /* loop iterations of a work-item beyond which the driver goes silently wrong; 0: none */
+  int usable;              /* 1: clvgg can run on it */
+  char reason[256];        /* why it is not usable, else "" */
+  int is_default;          /* 1: what clvgg_device_open(NULL) would open */
 } clvgg_device_info;
 
 /* Lists every device of every platform, unusable ones included (their reason says why). *devices is an array of *count
@@ -173,7 +173,7 @@ typedef enum clvgg_interpolation { CLVGG_BILINEAR = 0, CLVGG_BICUBIC = 1 } clvgg
 /* How an image file becomes a network's input: decode, EXIF orientation, resize, centre crop, (x - mean) / std. */
 typedef struct clvgg_preprocess {
   size_t struct_size;
-  unsigned resize_short; /* the short side is resized to this many pixels, antialiased; 0: no resize */
+  unsigned resize_short;  /* the short side is resized to this many pixels, antialiased; 0: no resize */
   unsigned width, height; /* centre crop to this size; an image that is smaller afterwards is resized to it */
   clvgg_interpolation interpolation;
   int bgr;       /* 1: channels in B, G, R order */
@@ -183,27 +183,27 @@ typedef struct clvgg_preprocess {
 
 typedef struct clvgg_model_options {
   size_t struct_size;
-  const char *classes_path; /* text file, one class name a line; NULL: from the checkpoint, else bundled, else "class 17" */
+  const char *classes_path; /* class names, one a line; NULL: from the checkpoint, else bundled, else "class 17" */
 } clvgg_model_options;
 
 /* One layer as the model has it, for the model's own input size. */
 typedef struct clvgg_layer_info {
-  char name[24];           /* "conv1_1", "pool5", "fc6" */
-  char type[16];           /* "conv", "maxpool", "avgpool", "fc" */
-  size_t in[3], out[3];    /* (C, H, W) */
+  char name[24];        /* "conv1_1", "pool5", "fc6" */
+  char type[16];        /* "conv", "maxpool", "avgpool", "fc" */
+  size_t in[3], out[3]; /* (C, H, W) */
   uint64_t params;
-  uint64_t flops;          /* one image; counted as in clvgg_family_info, BN included although it is folded */
+  uint64_t flops; /* one image; counted as in clvgg_family_info, BN included although it is folded */
 } clvgg_layer_info;
 
 typedef struct clvgg_model_info {
-  char name[64];     /* "vgg16_bn", or "vgg-like (13 conv, 3 fc)" for other widths */
-  char format[32];   /* "safetensors", "pth (zip)", "pth (legacy)", "random weights" */
-  char keys[32];     /* whose key names: "torchvision", "mmclassification", ... */
-  char dtype[8];     /* stored weights: "f32", "f16", "bf16" */
+  char name[64];   /* "vgg16_bn", or "vgg-like (13 conv, 3 fc)" for other widths */
+  char format[32]; /* "safetensors", "pth (zip)", "pth (legacy)", "random weights" */
+  char keys[32];   /* whose key names: "torchvision", "mmclassification", ... */
+  char dtype[8];   /* stored weights: "f32", "f16", "bf16" */
   size_t classes;
   size_t channels, height, width; /* the input size that it was trained for */
   size_t layers;
-  int batch_norm;    /* 1: trained with BN (folded into the convolutions) */
+  int batch_norm; /* 1: trained with BN (folded into the convolutions) */
   uint64_t params;
   uint64_t flops;
   clvgg_preprocess preprocess;
@@ -241,16 +241,17 @@ CLVGG_API clvgg_status clvgg_image_load(const char *path, const clvgg_preprocess
 /* How weights are stored on the device; the arithmetic is f32. */
 typedef enum clvgg_precision {
   CLVGG_PRECISION_F32 = 0,
-  CLVGG_PRECISION_F16W = 1 /* fully connected layers' as IEEE half, rounded to nearest, where the device has an algorithm
+  CLVGG_PRECISION_F16W =
+      1 /* fully connected layers' as IEEE half, rounded to nearest, where the device has an algorithm
                             * for it: half the memory and traffic. A weight of 65520 or more is CLVGG_ERROR_UNSUPPORTED */
 } clvgg_precision;
 
 typedef struct clvgg_engine_options {
   size_t struct_size;
-  size_t max_batch;       /* images at once, 1 to CLVGG_MAX_BATCH; more are run in turns. Default 1 */
-  size_t height, width;   /* input size; 0: the model's own. Others need adaptive pooling before the first fc layer */
-  int softmax;            /* 1: probabilities instead of logits. Default 0 */
-  const char *algorithm;  /* NULL, or a comma list of algorithm names that are to be used wherever they are supported */
+  size_t max_batch;      /* images at once, 1 to CLVGG_MAX_BATCH; more are run in turns. Default 1 */
+  size_t height, width;  /* input size; 0: the model's own. Others need adaptive pooling before the first fc layer */
+  int softmax;           /* 1: probabilities instead of logits. Default 0 */
+  const char *algorithm; /* NULL, or a comma list of algorithm names that are to be used wherever they are supported */
   clvgg_precision precision; /* default CLVGG_PRECISION_F32 */
   int small_memory; /* 1: weights as small as they can be stored, at the cost of time. 0, the default: the fastest form */
 } clvgg_engine_options;
@@ -269,8 +270,8 @@ CLVGG_API clvgg_status clvgg_engine_run(clvgg_engine *engine, const float *image
 /* The same on OpenCL buffers of the engine's context (clvgg_device_wrap), without waiting: work begins after the wait
  * events, and *done (may be NULL) is an event that the caller releases. Buffers must stay alive until then. */
 CLVGG_API clvgg_status clvgg_engine_enqueue(clvgg_engine *engine, struct _cl_mem *images, size_t n,
-                                            struct _cl_mem *logits, uint32_t wait_count,
-                                            struct _cl_event *const *wait, struct _cl_event **done);
+                                            struct _cl_mem *logits, uint32_t wait_count, struct _cl_event *const *wait,
+                                            struct _cl_event **done);
 
 /* One step of the engine's plan: a layer, a convolution with the pooling after it, or a change of memory layout. */
 typedef struct clvgg_plan_layer {
@@ -280,18 +281,19 @@ typedef struct clvgg_plan_layer {
   char source[128];     /* where the choice came from */
   uint64_t flops;       /* floating point operations of one image, a multiply-add counted twice */
   double ms;            /* device time in the last profiled run, all images of it; negative when never profiled */
-  uint64_t actual_flops; /* what the algorithm computes for one image, in the same unit as flops: fewer by fast algorithms,
+  uint64_t
+      actual_flops; /* what the algorithm computes for one image, in the same unit as flops: fewer by fast algorithms,
                             more with padding, of which each of max_batch images has its share */
-  uint64_t bytes;        /* the least traffic of one run of max_batch images: weights as stored, input and output, each once */
+  uint64_t bytes; /* the least traffic of one run of max_batch images: weights as stored, input and output, each once */
 } clvgg_plan_layer;
 
 typedef struct clvgg_engine_info {
   size_t layers; /* steps of the plan */
   size_t max_batch;
   size_t channels, height, width, classes;
-  uint64_t device_bytes;       /* device memory that the engine holds */
+  uint64_t device_bytes; /* device memory that the engine holds */
   uint64_t weight_bytes, activation_bytes, workspace_bytes;
-  double open_ms;              /* kernels compiled, weights packed and uploaded */
+  double open_ms; /* kernels compiled, weights packed and uploaded */
 } clvgg_engine_info;
 
 CLVGG_API void clvgg_engine_get_info(const clvgg_engine *engine, clvgg_engine_info *out);
@@ -321,11 +323,11 @@ CLVGG_API size_t clvgg_top_k(const float *logits, size_t n, size_t k, size_t *in
 typedef struct clvgg_verify_case {
   char layer[24];
   char algorithm[64];
-  int ran;            /* 0: not supported here; reason says why */
-  int ok;             /* 1: within tolerance, no NaN, nothing written outside the output */
-  double max_abs;     /* max |x - reference| */
-  double rel_l2;      /* |x - reference| / |reference| */
-  double tolerance;   /* on max_abs / max |reference| */
+  int ran;          /* 0: not supported here; reason says why */
+  int ok;           /* 1: within tolerance, no NaN, nothing written outside the output */
+  double max_abs;   /* max |x - reference| */
+  double rel_l2;    /* |x - reference| / |reference| */
+  double tolerance; /* on max_abs / max |reference| */
   char reason[256];
 } clvgg_verify_case;
 

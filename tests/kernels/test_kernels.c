@@ -62,7 +62,8 @@ static void check_output(const layer *l, size_t n, const float *in, const guarde
   const reference_error error = reference_compare(got, want, count);
   const double tolerance = reference_tolerance(&l->shape);
   if (!(error.max_rel <= tolerance))
-    fail_msg("%s: differs from the reference by %g of its maximum, at most %g is right", label, error.max_rel, tolerance);
+    fail_msg("%s: differs from the reference by %g of its maximum, at most %g is right", label, error.max_rel,
+             tolerance);
   expect_poison(got, count, out->floats, "output", label);
   free(want);
   free(got);
@@ -159,7 +160,7 @@ static void maxpool_shapes(const algo *a) {
 }
 
 static void avgpool_shapes(const algo *a) {
-  static const size_t sides[][4] = {{7, 7, 7, 7},  {8, 8, 7, 7},  {1, 1, 7, 7}, {3, 5, 7, 7},
+  static const size_t sides[][4] = {{7, 7, 7, 7},  {8, 8, 7, 7},   {1, 1, 7, 7}, {3, 5, 7, 7},
                                     {14, 9, 7, 7}, {17, 13, 1, 1}, {5, 3, 2, 2}, {2, 33, 3, 4}};
   for (size_t i = 0; i < COUNT(sides); i++)
     with_shape(a, avgpool_shape(1 + i * 5, sides[i][0], sides[i][1], sides[i][2], sides[i][3]), i);

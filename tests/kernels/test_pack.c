@@ -89,12 +89,12 @@ static void large_weights_take_several_pieces(void **state) {
 
 static void panels_are_whole_blocks(void **state) {
   (void)state;
-  const layer_shape s = fc_shape((shape3){257, 1, 1}, 33, true);      /* a row is 1028 bytes */
-  pack("alloc=8192", &s, true, 1, 5);   /* 7 rows each */
-  pack("alloc=8224", &s, false, 1, 5);  /* 8 rows and not a byte more: 8 8 8 8 1 */
-  pack("alloc=8223", &s, false, 1, 5);  /* 7 7 7 7 5 */
-  pack("alloc=8223", &s, false, 4, 9);  /* one block of 4 rows each, the last with 1 */
-  pack("alloc=1028", &s, false, 1, 33); /* a panel a row */
+  const layer_shape s = fc_shape((shape3){257, 1, 1}, 33, true); /* a row is 1028 bytes */
+  pack("alloc=8192", &s, true, 1, 5);                            /* 7 rows each */
+  pack("alloc=8224", &s, false, 1, 5);                           /* 8 rows and not a byte more: 8 8 8 8 1 */
+  pack("alloc=8223", &s, false, 1, 5);                           /* 7 7 7 7 5 */
+  pack("alloc=8223", &s, false, 4, 9);                           /* one block of 4 rows each, the last with 1 */
+  pack("alloc=1028", &s, false, 1, 33);                          /* a panel a row */
 }
 
 static void what_cannot_fit_is_refused(void **state) {
@@ -155,8 +155,8 @@ static void panels_change_no_bit(void **state) {
 int main(void) {
   cache_make();
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(rows_are_interleaved),       cmocka_unit_test(large_weights_take_several_pieces),
-      cmocka_unit_test(panels_are_whole_blocks),    cmocka_unit_test(what_cannot_fit_is_refused),
+      cmocka_unit_test(rows_are_interleaved),    cmocka_unit_test(large_weights_take_several_pieces),
+      cmocka_unit_test(panels_are_whole_blocks), cmocka_unit_test(what_cannot_fit_is_refused),
       cmocka_unit_test(panels_change_no_bit),
   };
   return cmocka_run_group_tests_name("pack", tests, NULL, NULL);

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "device/kernels.h"
 #include "kernels/fixture.h"
 
 static clvgg_device_info make_device(clvgg_device_type type, size_t group, uint64_t local) {
@@ -49,6 +50,27 @@ static void params_are_printed(void **state) {
                       "TILE_X=8 TILE_Y=2 TILE_OC=4");
   assert_string_equal(algo_params_text(algo_find("conv_f32_nchw_direct"), param, text, 10), "TILE_X=8 ");
   assert_string_equal(algo_params_text(algo_find("conv_f32_nchw_naive"), param, text, sizeof text), "");
+}
+
+/* The kernel file's "#define NAME 8  // ... (1, 2, 4)" and the table say the same. */
+static void kernel_files_list_the_legal_values(void **state) {
+  (void)state;
+  for (size_t i = 0; i < algo_count(); i++)
+    for (const algo_param *p = algo_get(i)->params; p && p->name; p++) {
+      char kernel[80], define[80], values[120] = "(";
+      snprintf(kernel, sizeof kernel, "%s(", algo_get(i)->name);
+      snprintf(define, sizeof define, "#define %s ", p->name);
+      for (size_t v = 0; v < COUNT(p->legal) && p->legal[v]; v++)
+        snprintf(values + strlen(values), sizeof values - strlen(values), "%s%d", v ? ", " : "", p->legal[v]);
+      strcat(values, ")\n");
+      const kernel_source *source = kernel_sources;
+      while (source->name && !strstr(source->text, kernel)) source++;
+      if (!source->name) fail_msg("no file of cl/ has the kernel %s", algo_get(i)->name);
+      const char *line = strstr(source->text, define);
+      if (!line) fail_msg("%s does not define %s", source->name, p->name);
+      const char *listed = strstr(line, values);
+      if (!listed || listed > strchr(line, '\n')) fail_msg("%s: %s should list %s", source->name, p->name, values);
+    }
 }
 
 /* Every choice is legal and fits the device that it was made for. */
@@ -155,10 +177,11 @@ static void naive_variants_stay_below_the_iteration_cap(void **state) {
   (void)state;
   clvgg_device_info dev = make_device(CLVGG_DEVICE_CPU, 1024, 32768);
   dev.max_iterations = 65535;
-  static const char *const names[] = {
-      [LAYER_CONV] = "conv_f32_nchw_naive",       [LAYER_MAXPOOL] = "maxpool_f32_nchw_naive",
-      [LAYER_AVGPOOL] = "avgpool_f32_nchw_naive", [LAYER_FC] = "fc_f32_naive",
-      [LAYER_SOFTMAX] = "softmax_f32_naive"};
+  static const char *const names[] = {[LAYER_CONV] = "conv_f32_nchw_naive",
+                                      [LAYER_MAXPOOL] = "maxpool_f32_nchw_naive",
+                                      [LAYER_AVGPOOL] = "avgpool_f32_nchw_naive",
+                                      [LAYER_FC] = "fc_f32_naive",
+                                      [LAYER_SOFTMAX] = "softmax_f32_naive"};
   for (size_t s = 0; s < COUNT(vgg); s++) {
     const algo *a = algo_find(names[vgg[s].op]);
     const algo_problem p = {.shape = vgg[s], .batch = 8};
@@ -173,6 +196,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(names_are_unique_and_found),
       cmocka_unit_test(params_are_printed),
+      cmocka_unit_test(kernel_files_list_the_legal_values),
       cmocka_unit_test(choices_fit_any_device),
       cmocka_unit_test(reasons_are_given),
       cmocka_unit_test(workspace_is_bounded),

@@ -12,3 +12,45 @@ if(EXISTS /etc/OpenCL/vendors/rusticl.icd)
     ENVIRONMENT "RUSTICL_ENABLE=llvmpipe;CLVGG_DEVICE=rusticl")
 endif()
 clvgg_test(kernels test_trust base image checkpoint network reference device algo trust plan engine verify measure api)
+
+clvgg_test(kernels test_rules algo device network checkpoint base)
+clvgg_test(kernels test_pack algo device network checkpoint base)
+clvgg_test(kernels test_kernels algo device reference network checkpoint base)
+
+# The same on a device with the least that OpenCL 1.2 GPUs have; CLVGG_DEVICE_LIMITS is explained in host/device/select.c.
+add_test(NAME test_kernels_limits COMMAND test_kernels)
+set_tests_properties(test_kernels_limits PROPERTIES LABELS kernels TIMEOUT 900
+  ENVIRONMENT "CLVGG_DEVICE_LIMITS=group=64,local=16384,alloc=1048576")
+
+# Mesa's driver, where it is installed: it stops loops silently, so this also checks the count of iterations.
+if(EXISTS /etc/OpenCL/vendors/rusticl.icd)
+  add_test(NAME test_kernels_rusticl COMMAND test_kernels --small)
+  set_tests_properties(test_kernels_rusticl PROPERTIES LABELS kernels TIMEOUT 900 SKIP_RETURN_CODE 77
+    ENVIRONMENT "RUSTICL_ENABLE=llvmpipe;CLVGG_DEVICE=rusticl")
+endif()
+
+# oclgrind preloads itself, which AddressSanitizer does not allow.
+find_program(OCLGRIND oclgrind)
+if(OCLGRIND AND NOT CLVGG_SANITIZE)
+  # Values: without optimisation, since oclgrind 21.10 does not know LLVM's freeze there; without CLBlast, whose direct
+  # GEMM makes it report values as uninitialised that are right.
+  add_test(NAME test_kernels_oclgrind COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/kernels/oclgrind.sh $<TARGET_FILE:test_kernels>
+    --build-options -cl-opt-disable --data-races --uninitialized)
+  set_tests_properties(test_kernels_oclgrind PROPERTIES LABELS kernels TIMEOUT 900 SKIP_RETURN_CODE 77
+    ENVIRONMENT "CLVGG_TEST_WITHOUT=clblast")
+  # Races and bounds in groups of 64 with 16 KiB of local memory, CLBlast too.
+  add_test(NAME test_kernels_oclgrind_little COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/kernels/oclgrind.sh
+    $<TARGET_FILE:test_kernels> --data-races --max-wgsize 64 --local-mem-size 16384)
+  set_tests_properties(test_kernels_oclgrind_little PROPERTIES LABELS kernels TIMEOUT 900 SKIP_RETURN_CODE 77)
+endif()
+
+# Drivers keep memory until the end of the process; ours is still checked for leaks.
+if(CLVGG_SANITIZE)
+  # test_pack opens a dozen devices, after which LeakSanitizer's tracer often crashes in PoCL's dead threads; it counts
+  # device buffers itself.
+  set_property(TEST test_pack APPEND PROPERTY ENVIRONMENT "ASAN_OPTIONS=detect_leaks=0")
+  foreach(name test_kernels test_kernels_limits test_blocked)
+    set_property(TEST ${name} APPEND PROPERTY ENVIRONMENT
+      "LSAN_OPTIONS=suppressions=${CMAKE_CURRENT_SOURCE_DIR}/e2e/lsan.supp:print_suppressions=0")
+  endforeach()
+endif()

@@ -61,9 +61,9 @@ static void nothing_asked_nothing_written(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(orders_by_score_then_index), cmocka_unit_test(probabilities_are_softmax_over_all),
-      cmocka_unit_test(huge_scores_do_not_overflow), cmocka_unit_test(nan_orders_last),
-      cmocka_unit_test(nothing_asked_nothing_written)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(orders_by_score_then_index),
+                                     cmocka_unit_test(probabilities_are_softmax_over_all),
+                                     cmocka_unit_test(huge_scores_do_not_overflow), cmocka_unit_test(nan_orders_last),
+                                     cmocka_unit_test(nothing_asked_nothing_written)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -174,16 +174,16 @@ static void errors_are_one_line_a_thread(void **state) {
   assert_string_equal(clvgg_last_error(), "a?b??5");
   assert_int_equal(base_fail_in(CLVGG_ERROR_IO, "file %d", 3), CLVGG_ERROR_IO);
   assert_string_equal(clvgg_last_error(), "file 3: a?b??5");
-  base_fail(CLVGG_ERROR_IO, "again: %s", clvgg_last_error()); /* its own text as an argument */
+  (void)base_fail(CLVGG_ERROR_IO, "again: %s", clvgg_last_error()); /* its own text as an argument */
   assert_string_equal(clvgg_last_error(), "again: file 3: a?b??5");
   char longer[4000];
   memset(longer, 'x', sizeof longer);
   longer[sizeof longer - 1] = '\0';
-  base_fail(CLVGG_ERROR_IO, "%s", longer);
+  (void)base_fail(CLVGG_ERROR_IO, "%s", longer);
   assert_true(strlen(clvgg_last_error()) > 500 && strlen(clvgg_last_error()) < 4000);
   for (int shift = 0; shift < 2; shift++) { /* a text that is cut is cut between characters */
     for (size_t i = 0; i + 2 < sizeof longer; i += 2) memcpy(longer + i, "\xc3\xa9", 2);
-    base_fail(CLVGG_ERROR_IO, "%s%s", shift ? "x" : "", longer);
+    (void)base_fail(CLVGG_ERROR_IO, "%s%s", shift ? "x" : "", longer);
     assert_int_equal((unsigned char)clvgg_last_error()[strlen(clvgg_last_error()) - 1], 0xa9);
   }
   assert_string_equal(clvgg_status_name(CLVGG_ERROR_DEVICE), "device error");
@@ -194,7 +194,7 @@ static void errors_are_one_line_a_thread(void **state) {
 
 static void *other_thread(void *seen) {
   *(int *)seen = strcmp(clvgg_last_error(), "") == 0;
-  base_fail(CLVGG_ERROR_IO, "theirs");
+  (void)base_fail(CLVGG_ERROR_IO, "theirs");
   return NULL;
 }
 
@@ -202,7 +202,7 @@ static void errors_belong_to_their_thread(void **state) {
   (void)state;
   int was_empty = 0;
   pthread_t thread;
-  base_fail(CLVGG_ERROR_IO, "mine");
+  (void)base_fail(CLVGG_ERROR_IO, "mine");
   assert_int_equal(pthread_create(&thread, NULL, other_thread, &was_empty), 0);
   pthread_join(thread, NULL);
   assert_true(was_empty);

@@ -77,10 +77,12 @@ static long double conv_term_sum(const layer *l, const float *weights, const flo
 
 static void conv_on_odd_shapes(void **state) {
   (void)state;
-  static const size_t cases[][4] = {/* in, out, height, width */
-                                    {1, 1, 1, 1}, {3, 2, 1, 5}, {2, 70, 2, 3}, {17, 3, 7, 2}, {5, 5, 13, 1}, {4, 65, 9, 9}};
+  static const size_t cases[][4] = {
+      /* in, out, height, width */
+      {1, 1, 1, 1}, {3, 2, 1, 5}, {2, 70, 2, 3}, {17, 3, 7, 2}, {5, 5, 13, 1}, {4, 65, 9, 9}};
   for (size_t i = 0; i < COUNT(cases); i++) {
-    const shape3 in_shape = {cases[i][0], cases[i][2], cases[i][3]}, out_shape = {cases[i][1], cases[i][2], cases[i][3]};
+    const shape3 in_shape = {cases[i][0], cases[i][2], cases[i][3]},
+                 out_shape = {cases[i][1], cases[i][2], cases[i][3]};
     const size_t images = 2, weights_count = in_shape.c * out_shape.c * 9;
     const size_t in_count = images * shape3_elements(in_shape), out_count = images * shape3_elements(out_shape);
     float *weights = malloc(weights_count * 4), *in = malloc(in_count * 4), *out = malloc(out_count * 4);
@@ -112,7 +114,8 @@ static void fc_by_hand(void **state) {
   const float rows[] = {1, 2, 3, 4, -1, -1, -1, -1, 0, 0, 0, 0.25f};
   const tensor weight = make_tensor(rows, COUNT(rows));
   float bias[] = {1, 2, 3};
-  layer l = {.shape = {.op = LAYER_FC, .relu = true, .in = {2, 1, 2}, .out = {3, 1, 1}}, .weight = &weight, .bias = bias};
+  layer l = {
+      .shape = {.op = LAYER_FC, .relu = true, .in = {2, 1, 2}, .out = {3, 1, 1}}, .weight = &weight, .bias = bias};
   const float in[] = {1, 1, 1, 1, 2, 0, -3, 8};
   expect(&l, 2, in, (const float[]){11, 0, 3.25f, 26, 0, 5}, 6);
   l.shape.relu = false;

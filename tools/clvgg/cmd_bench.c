@@ -105,11 +105,11 @@ static int time_runs(bench *b, clvgg_engine *engine, const float *images, float 
     double now = cli_now();
     if (o->runs == CLI_UNSET && r->runs >= MIN_RUNS && now - start >= o->seconds) break;
     ok = !clvgg_engine_run(engine, images, r->batch, logits);
-    if (r->runs == capacity) ms = cli_grow(ms, &capacity, sizeof *ms);
+    if (!ms || r->runs == capacity) ms = cli_grow(ms, &capacity, sizeof *ms);
     ms[r->runs++] = 1e3 * (cli_now() - now);
     progress_step(&bar, r->runs, label);
   }
-  if (ok) {
+  if (ok && ms) {
     r->median = median(ms, r->runs);
     r->min = ms[0];
     r->p90 = percentile(ms, r->runs, 90);
