@@ -21,6 +21,15 @@ static const char *const cpu_order[] = {"conv_f32_nchw_direct", "conv_f32_nchw_i
 static const char *const gpu_order[] = {"conv_f32_nchw_tiled", "conv_f32_nchw_direct", "conv_f32_nchw_im2col_clblast",
                                         "fc_f32_tiled", NULL};
 
+/* A software rasteriser (Mesa's llvmpipe, the drivers with a cap on iterations) is called a CPU but runs a group's work-items as
+ * the lanes of its vectors: one output a work-item suits it best, and no model of a CPU's costs applies. */
+static const char *const rasteriser_order[] = {"conv_f32_nchw_naive", "fc_f32_naive", "conv_f32_nchw_tiled",
+                                               "fc_f32_tiled", NULL};
+
+static bool is_rasteriser(const clvgg_device_info *dev) {
+  return dev->type == CLVGG_DEVICE_CPU && dev->max_iterations > 0;
+}
+
 /* An algorithm without a model counts as at least this many times slower than the peak, so that any model beats it. */
 #define UNKNOWN_SLOWDOWN 1e3
 /* Asked for: shorter than any other way. */
@@ -83,7 +92,8 @@ static bool excluded(const search *s, size_t k) {
 }
 
 static double unknown_cost(const search *s, const algo *a, const algo_problem *p) {
-  const char *const *order = s->dev->type == CLVGG_DEVICE_CPU ? cpu_order : gpu_order;
+  const bool cpu = s->dev->type == CLVGG_DEVICE_CPU;
+  const char *const *order = is_rasteriser(s->dev) ? rasteriser_order : cpu ? cpu_order : gpu_order;
   double rank = 1;
   while (*order && strcmp(*order, a->name) != 0) order++, rank++;
   const double work = (double)p->batch * (double)(layer_flops(&p->shape) + shape3_elements(p->shape.in));
@@ -113,9 +123,13 @@ static void relax(search *s, const algo *a, size_t first, size_t layers, const l
       .algo = a, .problem = {.shape = *shape, .batch = s->batch, .block = s->block}, .layer = first, .layers = layers};
   if (a->choose) a->choose(s->dev, &step.problem, step.param);
   if (!algo_supports(a, s->dev, &step.problem, step.param, why)) return;
-  const bool cpu = s->dev->type == CLVGG_DEVICE_CPU;
-  step.cost = a->cost ? a->cost(s->dev, &step.problem, step.param) : unknown_cost(s, a, &step.problem);
-  snprintf(step.source, sizeof step.source, "%s", a->cost ? "model" : cpu ? "rule: CPU" : "rule: GPU");
+  const bool modelled = a->cost && !is_rasteriser(s->dev);
+  step.cost = modelled ? a->cost(s->dev, &step.problem, step.param) : unknown_cost(s, a, &step.problem);
+  snprintf(step.source, sizeof step.source, "%s",
+           modelled                           ? "model"
+           : is_rasteriser(s->dev)            ? "rule: software rasteriser"
+           : s->dev->type == CLVGG_DEVICE_CPU ? "rule: CPU"
+                                              : "rule: GPU");
   double length = step.cost;
   if (listed(s->options->wanted, a->name)) {
     length *= WANTED_FACTOR;
