@@ -36,10 +36,10 @@ static clvgg_status enqueue(algo_instance *inst, size_t batch, const device_buff
                          size_ceil_div(s.c, inst->problem.block), batch);
 }
 
-#define CONVERSION(from, to, text)                                                                            \
-  {                                                                                                           \
-    .name = text, .op = LAYER_CONVERT, .in = from, .out = to, .supports = supports, .iterations = iterations, \
-    .cost = cost, .prepare = prepare, .enqueue = enqueue, .release = algo_state_release                       \
+#define CONVERSION(from, to, text)                                                                                  \
+  {                                                                                                                 \
+    .name = (text), .op = LAYER_CONVERT, .in = (from), .out = (to), .supports = supports, .iterations = iterations, \
+    .cost = cost, .prepare = prepare, .enqueue = enqueue, .release = algo_state_release                             \
   }
 
 const algo algo_convert_to_blocked = CONVERSION(ALGO_NCHW, ALGO_NCHWC, "convert_f32_nchw_nchwc");

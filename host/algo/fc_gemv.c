@@ -145,7 +145,7 @@ static void pack_group(size_t i, void *context) {
   const size_t rows_left = k->l->shape.out.c - group * k->step, rows = rows_left < k->step ? rows_left : k->step;
   const size_t group_bytes = k->stored * k->step * k->element;
   char *to = k->out + i * group_bytes;
-  float *part = malloc(STEPS * READ * sizeof *part); /* (rows, READ) */
+  float *part = malloc(sizeof *part * (size_t)STEPS * (size_t)READ); /* (rows, READ) */
   if (!part) {
     k->no_memory = true;
     return;
@@ -250,12 +250,12 @@ static clvgg_status enqueue(algo_instance *inst, size_t batch, const device_buff
   return CLVGG_OK;
 }
 
-#define GEMV(text, layout, can, model, half)                                                                           \
-  {                                                                                                                    \
-    .name = text, .op = LAYER_FC, .in = layout, .out = ALGO_NCHW, .f16_weights = half,                                 \
-    .weight_error = half ? 0x1p-11 : 0, .params = params, .choose = choose, .supports = can, .iterations = iterations, \
-    .cost = model, .work = half ? work_half : work, .prepare = prepare, .enqueue = enqueue,                            \
-    .release = algo_state_release                                                                                      \
+#define GEMV(text, layout, can, model, half)                                                          \
+  {                                                                                                   \
+    .name = (text), .op = LAYER_FC, .in = (layout), .out = ALGO_NCHW, .f16_weights = (half),          \
+    .weight_error = (half) ? 0x1p-11 : 0, .params = params, .choose = choose, .supports = (can),      \
+    .iterations = iterations, .cost = (model), .work = (half) ? work_half : work, .prepare = prepare, \
+    .enqueue = enqueue, .release = algo_state_release                                                 \
   }
 
 const algo algo_fc_gemv = GEMV("fc_f32_gemv", ALGO_NCHW, supports, cost, false);

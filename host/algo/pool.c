@@ -108,10 +108,10 @@ const algo algo_avgpool_naive = {
     .release = algo_state_release,
 };
 
-#define BLOCKED(text, which, can, loops)                                                                        \
-  {                                                                                                             \
-    .name = text, .op = which, .in = ALGO_NCHWC, .out = ALGO_NCHWC, .supports = can, .iterations = loops,       \
-    .cost = blocked_cost, .prepare = prepare_blocked, .enqueue = enqueue_blocked, .release = algo_state_release \
+#define BLOCKED(text, which, can, loops)                                                                          \
+  {                                                                                                               \
+    .name = (text), .op = (which), .in = ALGO_NCHWC, .out = ALGO_NCHWC, .supports = (can), .iterations = (loops), \
+    .cost = blocked_cost, .prepare = prepare_blocked, .enqueue = enqueue_blocked, .release = algo_state_release   \
   }
 
 const algo algo_maxpool_nchwc = BLOCKED("maxpool_f32_nchwc_naive", LAYER_MAXPOOL, max_supports_blocked, max_iterations);

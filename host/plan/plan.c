@@ -191,6 +191,7 @@ static clvgg_status find_path(search *s) {
 static void name_step(const search *s, plan_step *step) {
   const char *first = s->layers[step->layer < s->count ? step->layer : s->count - 1].name;
   if (step->layers == 0)
+    // NOLINTNEXTLINE(clang-analyzer-core.NullDereference): every step on the path has its algorithm
     snprintf(step->name, sizeof step->name, "to %s", algo_layout_name(step->algo->out, s->block));
   else if (step->layers == 1)
     snprintf(step->name, sizeof step->name, "%s", first);
@@ -220,6 +221,7 @@ static void plan_memory(const clvgg_device_info *dev, plan *p) {
   for (size_t i = 0; i < p->count; i++) {
     const plan_step *step = &p->steps[i];
     const algo_problem *problem = &step->problem;
+    // NOLINTNEXTLINE(clang-analyzer-core.NullDereference): every step has its algorithm
     const size_t in = algo_elements(step->algo->in, problem->shape.in, problem->batch, problem->block);
     const size_t out = algo_elements(step->algo->out, problem->shape.out, problem->batch, problem->block);
     p->activation_bytes[i % 2] = max_size(p->activation_bytes[i % 2], in * sizeof(float));

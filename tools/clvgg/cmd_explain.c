@@ -130,7 +130,7 @@ static step sum_steps(const report *r, const char *op) {
   for (size_t i = 0; i < r->engine.layers; i++) {
     const step *s = &r->steps[i];
     size_t length = op ? strlen(op) : 0;
-    if (op && (strncmp(s->plan.algorithm, op, length) || s->plan.algorithm[length] != '_')) continue;
+    if (op && (strncmp(s->plan.algorithm, op, length) != 0 || s->plan.algorithm[length] != '_')) continue;
     sum.ms += s->ms;
     sum.roof_ms += s->roof_ms;
     sum.plan.flops += s->plan.flops;
