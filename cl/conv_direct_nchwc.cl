@@ -14,17 +14,17 @@
  * Contract on surplus channels: as in conv_winograd.cl.
  */
 #ifndef VEC
-#define VEC 16 /* channels of a block, the width of a vector (4, 8, 16) */
+#define VEC 16  // channels of a block, the width of a vector (4, 8, 16)
 #endif
 #ifndef TILE
-#define TILE 14 /* pixels that are computed at once (4, 6, 7, 14) */
+#define TILE 14  // pixels that are computed at once (4, 6, 7, 14)
 #endif
 #ifndef OC_BLOCKS
-#define OC_BLOCKS 2 /* blocks of output channels computed at once (1, 2) */
+#define OC_BLOCKS 2  // blocks of output channels computed at once (1, 2)
 #endif
 #ifdef FROM_NCHW
 #ifndef LANES
-#define LANES 3 /* input channels, all in one block (1..4) */
+#define LANES 3  // input channels, all in one block (1..4)
 #endif
 #else
 #define LANES VEC
@@ -36,7 +36,7 @@
 typedef JOIN(float, VEC) vec;
 #define LOAD(p)     (*(__global const vec *)(p))
 #define STORE(p, v) (*(__global vec *)(p) = (v))
-#define UNROLL      _Pragma("unroll")
+#define EACH(i, n)  _Pragma("unroll") for (int i = 0; i < (n); i++) /* an unrolled loop */
 
 #ifdef FROM_NCHW
 #define KERNEL_NAME conv_f32_nchw_nchwc_direct
@@ -71,8 +71,8 @@ __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void KERNEL_NAME(
   float row[(TILE + 2) * LANES] __attribute__((aligned(64)));
   for (int x0 = 0; x0 < width; x0 += TILE) {
     vec sum[OC_BLOCKS][TILE];
-    UNROLL for (int o = 0; o < OC_BLOCKS; o++) UNROLL for (int i = 0; i < TILE; i++) sum[o][i] =
-        LOAD(bias + (g * OC_BLOCKS + o) * VEC);
+    EACH (o, OC_BLOCKS)
+      EACH (i, TILE) sum[o][i] = LOAD(bias + (g * OC_BLOCKS + o) * VEC);
     for (int b = 0; b < ic_blocks; b++)
       for (int ky = 0; ky < 3; ky++) {
         if ((uint)(y + ky - 1) >= (uint)height) continue;
@@ -80,17 +80,18 @@ __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void KERNEL_NAME(
         __global const float *weights = w + (size_t)((g * ic_blocks + b) * 3 + ky) * 3 * LANES * OC_STEP;
         for (int k = 0; k < 3 * LANES; k++) { /* kx * LANES + c, which is also the offset in row */
           vec weight[OC_BLOCKS];
-          UNROLL for (int o = 0; o < OC_BLOCKS; o++) weight[o] = LOAD(weights + k * OC_STEP + o * VEC);
-          UNROLL for (int i = 0; i < TILE; i++) {
+          EACH (o, OC_BLOCKS) weight[o] = LOAD(weights + k * OC_STEP + o * VEC);
+          EACH (i, TILE) {
             const vec x = (vec)(row[i * LANES + k]);
-            UNROLL for (int o = 0; o < OC_BLOCKS; o++) sum[o][i] = fma(x, weight[o], sum[o][i]);
+            EACH (o, OC_BLOCKS) sum[o][i] = fma(x, weight[o], sum[o][i]);
           }
         }
       }
-    UNROLL for (int o = 0; o < OC_BLOCKS; o++) if (g * OC_BLOCKS + o < oc_blocks) {
-      __global float *line = out + ((size_t)(n * oc_blocks + g * OC_BLOCKS + o) * height + y) * width * VEC;
-      UNROLL for (int i = 0; i < TILE; i++) if (x0 + i < width)
-          STORE(line + (size_t)(x0 + i) * VEC, fmax(sum[o][i], (vec)(lowest)));
-    }
+    EACH (o, OC_BLOCKS)
+      if (g * OC_BLOCKS + o < oc_blocks) {
+        __global float *line = out + ((size_t)(n * oc_blocks + g * OC_BLOCKS + o) * height + y) * width * VEC;
+        EACH (i, TILE)
+          if (x0 + i < width) STORE(line + (size_t)(x0 + i) * VEC, fmax(sum[o][i], (vec)(lowest)));
+      }
   }
 }

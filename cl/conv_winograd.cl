@@ -21,16 +21,16 @@
  * zeros there).
  */
 #ifndef VEC
-#define VEC 16 /* channels of a block, the width of a vector (4, 8, 16) */
+#define VEC 16  // channels of a block, the width of a vector (4, 8, 16)
 #endif
 #ifndef M
-#define M 4 /* side of a tile of outputs (2, 4, 6) */
+#define M 4  // side of a tile of outputs (2, 4, 6)
 #endif
 #ifndef TILES
-#define TILES 14 /* tiles that the multiplication keeps in registers (4, 6, 12, 13, 14) */
+#define TILES 14  // tiles that the multiplication keeps in registers (4, 6, 12, 13, 14)
 #endif
 #ifndef OC_BLOCKS
-#define OC_BLOCKS 2 /* blocks of output channels that it keeps in registers (1, 2) */
+#define OC_BLOCKS 2  // blocks of output channels that it keeps in registers (1, 2)
 #endif
 /* PREFETCH, when it is defined, says that the compiler has clang's __builtin_prefetch. */
 
@@ -44,7 +44,7 @@ typedef JOIN(float, VEC) vec;
 /* Aligned accesses: vloadN and vstoreN promise only a float's alignment, and PoCL splits vstore16 in four. */
 #define LOAD(p)     (*(__global const vec *)(p))
 #define STORE(p, v) (*(__global vec *)(p) = (v))
-#define UNROLL      _Pragma("unroll")
+#define EACH(i, n)  _Pragma("unroll") for (int i = 0; i < (n); i++) /* an unrolled loop */
 #ifdef PREFETCH
 #define FETCH(p) __builtin_prefetch((__global const char *)(p), 0, 2)
 #else
@@ -116,21 +116,22 @@ void input_tile(__global const float *plane, int height, int width, int y0, int 
   vec d[N][N], t[N][N];
   if (y0 >= 0 && x0 >= 0 && y0 + N <= height && x0 + N <= width) {
     __global const float *at = plane + ((size_t)y0 * width + x0) * VEC;
-    UNROLL for (int r = 0; r < N; r++) UNROLL for (int c = 0; c < N; c++) d[r][c] =
-        LOAD(at + ((size_t)r * width + c) * VEC);
+    EACH (r, N)
+      EACH (c, N) d[r][c] = LOAD(at + ((size_t)r * width + c) * VEC);
   } else {
-    UNROLL for (int r = 0; r < N; r++) UNROLL for (int c = 0; c < N; c++) {
-      const int y = y0 + r, x = x0 + c;
-      d[r][c] =
-          (uint)y < (uint)height && (uint)x < (uint)width ? LOAD(plane + ((size_t)y * width + x) * VEC) : (vec)(0.0f);
-    }
+    EACH (r, N)
+      EACH (c, N) {
+        const int y = y0 + r, x = x0 + c;
+        d[r][c] =
+            (uint)y < (uint)height && (uint)x < (uint)width ? LOAD(plane + ((size_t)y * width + x) * VEC) : (vec)(0.0f);
+      }
   }
-  UNROLL for (int r = 0; r < N; r++) input_row(d[r], t[r]);
-  UNROLL for (int c = 0; c < N; c++) {
+  EACH (r, N) input_row(d[r], t[r]);
+  EACH (c, N) {
     vec column[N], v[N];
-    UNROLL for (int r = 0; r < N; r++) column[r] = t[r][c];
+    EACH (r, N) column[r] = t[r][c];
     input_row(column, v);
-    UNROLL for (int r = 0; r < N; r++) STORE(out + (size_t)(r * N + c) * stride, v[r]);
+    EACH (r, N) STORE(out + (size_t)(r * N + c) * stride, v[r]);
   }
 }
 
@@ -142,50 +143,53 @@ void input_tile(__global const float *plane, int height, int width, int y0, int 
 void multiply_block(__global const float *v, __global const float *u, int ic_blocks, __global float *out,
                     size_t oc_stride, __global const char *next, int next_step) {
   vec sum[OC_BLOCKS][TILES];
-  UNROLL for (int o = 0; o < OC_BLOCKS; o++) UNROLL for (int t = 0; t < TILES; t++) sum[o][t] = (vec)(0.0f);
+  EACH (o, OC_BLOCKS)
+    EACH (t, TILES) sum[o][t] = (vec)(0.0f);
   for (int b = 0; b < ic_blocks; b++) {
     for (int c = 0; c < VEC; c++) {
       vec w[OC_BLOCKS];
-      UNROLL for (int o = 0; o < OC_BLOCKS; o++) w[o] = LOAD(u + o * VEC);
+      EACH (o, OC_BLOCKS) w[o] = LOAD(u + o * VEC);
       FETCH(next);
-      UNROLL for (int t = 0; t < TILES; t++) {
+      EACH (t, TILES) {
         const vec x = (vec)(v[t * VEC + c]);
-        UNROLL for (int o = 0; o < OC_BLOCKS; o++) sum[o][t] = fma(x, w[o], sum[o][t]);
+        EACH (o, OC_BLOCKS) sum[o][t] = fma(x, w[o], sum[o][t]);
       }
       u += OC_STEP;
       next += next_step;
     }
     v += TILES * VEC;
   }
-  UNROLL for (int o = 0; o < OC_BLOCKS; o++) UNROLL for (int t = 0; t < TILES; t++)
-      STORE(out + (size_t)o * oc_stride + t * VEC, sum[o][t]);
+  EACH (o, OC_BLOCKS)
+    EACH (t, TILES) STORE(out + (size_t)o * oc_stride + t * VEC, sum[o][t]);
 }
 
 /* One tile of one channel block: places p + f * stride to plane (H, W, VEC) or, pooled, (H/2, W/2, VEC). */
 void output_tile(__global const float *p, size_t stride, vec bias, float lowest, __global float *plane, int height,
                  int width, int y0, int x0, int pool) {
   vec half_done[M][N], y[M][M];
-  UNROLL for (int c = 0; c < N; c++) {
+  EACH (c, N) {
     vec column[N], o[M];
-    UNROLL for (int r = 0; r < N; r++) column[r] = LOAD(p + (size_t)(r * N + c) * stride);
+    EACH (r, N) column[r] = LOAD(p + (size_t)(r * N + c) * stride);
     output_row(column, o);
-    UNROLL for (int r = 0; r < M; r++) half_done[r][c] = o[r];
+    EACH (r, M) half_done[r][c] = o[r];
   }
-  UNROLL for (int r = 0; r < M; r++) {
+  EACH (r, M) {
     output_row(half_done[r], y[r]);
-    UNROLL for (int c = 0; c < M; c++) y[r][c] = fmax(y[r][c] + bias, (vec)(lowest));
+    EACH (c, M) y[r][c] = fmax(y[r][c] + bias, (vec)(lowest));
   }
   if (pool) {
     const int pooled_height = height / 2, pooled_width = width / 2;
-    UNROLL for (int r = 0; r < M / 2; r++) UNROLL for (int c = 0; c < M / 2; c++) {
-      const int py = y0 / 2 + r, px = x0 / 2 + c;
-      if (py < pooled_height && px < pooled_width)
-        STORE(plane + ((size_t)py * pooled_width + px) * VEC,
-              fmax(fmax(y[2 * r][2 * c], y[2 * r][2 * c + 1]), fmax(y[2 * r + 1][2 * c], y[2 * r + 1][2 * c + 1])));
-    }
+    EACH (r, M / 2)
+      EACH (c, M / 2) {
+        const int py = y0 / 2 + r, px = x0 / 2 + c;
+        if (py < pooled_height && px < pooled_width)
+          STORE(plane + ((size_t)py * pooled_width + px) * VEC,
+                fmax(fmax(y[2 * r][2 * c], y[2 * r][2 * c + 1]), fmax(y[2 * r + 1][2 * c], y[2 * r + 1][2 * c + 1])));
+      }
   } else {
-    UNROLL for (int r = 0; r < M; r++) UNROLL for (int c = 0; c < M; c++) if (y0 + r < height && x0 + c < width)
-        STORE(plane + ((size_t)(y0 + r) * width + x0 + c) * VEC, y[r][c]);
+    EACH (r, M)
+      EACH (c, M)
+        if (y0 + r < height && x0 + c < width) STORE(plane + ((size_t)(y0 + r) * width + x0 + c) * VEC, y[r][c]);
   }
 }
 
@@ -249,7 +253,7 @@ CPU_KERNEL void conv_f32_nchwc_winograd_output(__global const float *restrict sc
   __global float *plane = out + (size_t)((first_image + n) * oc_blocks + o) * plane_floats(height, width, pool);
   __global const float *tile = p + ((size_t)o * blocks * TILES + (size_t)(n * tiles_y + ty) * tiles_x) * VEC;
   for (int tx = 0; tx < tiles_x; tx++, tile += VEC) {
-    UNROLL for (int f = 0; f < FREQS; f++) FETCH(tile + f * stride + 6 * VEC);
+    EACH (f, FREQS) FETCH(tile + f * stride + 6 * VEC);
     output_tile(tile, stride, LOAD(bias + o * VEC), lowest, plane, height, width, ty * M, tx * M, pool);
   }
 }

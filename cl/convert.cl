@@ -3,7 +3,7 @@
  * Surplus channels of the last block become zeros. Work-items: (pixels = H * W, channel blocks, n).
  */
 #ifndef VEC
-#define VEC 16 /* channels of a block (4, 8, 16) */
+#define VEC 16  // channels of a block (4, 8, 16)
 #endif
 
 __kernel void convert_f32_nchw_nchwc(__global const float *restrict in, __global float *restrict out, int batch,

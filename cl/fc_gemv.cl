@@ -6,17 +6,22 @@
  *
  *   sum[image][ROWS] += in[image][k] * w[group][k][ROWS]      over k: ROWS vectors of weights serve IMAGES images
  *
+ * Kernels: fc_f32_gemv; fc_f32_nchwc_gemv, the same on blocked activations, in whose order its weights are packed; and
+ * fc_f16w_gemv and fc_f16w_nchwc_gemv, whose weights are stored as halves.
  * Groups: (groups of rows in this panel). first_row is the panel's first row; the surplus rows of the last group hold zeros
  * and are not written.
  */
 #ifndef VEC
-#define VEC 16 /* rows of a vector (4, 8, 16) */
+#define VEC 16  // rows of a vector (4, 8, 16)
 #endif
 #ifndef ROWS
-#define ROWS 4 /* vectors of rows that a group computes (1, 2, 4) */
+#define ROWS 4  // vectors of rows that a group computes (1, 2, 4)
+#endif
+#ifndef KERNEL_NAME
+#define KERNEL_NAME fc_f32_gemv
 #endif
 #ifndef IMAGES
-#define IMAGES 1 /* images computed at once (1, 2, 4, 6) */
+#define IMAGES 1  // images computed at once (1, 2, 4, 6)
 #endif
 /* HALF: the weights are stored as IEEE half precision; the arithmetic is f32 all the same. */
 /* PREFETCH, when it is defined, says that the compiler has clang's __builtin_prefetch. */
@@ -25,13 +30,11 @@
 #define JOIN_(a, b) a##b
 #define JOIN(a, b)  JOIN_(a, b)
 typedef JOIN(float, VEC) vec;
-#define UNROLL _Pragma("unroll")
+#define EACH(i, n) _Pragma("unroll") for (int i = 0; i < (n); i++) /* an unrolled loop */
 #ifdef HALF
-#define KERNEL_NAME fc_f16w_gemv
 typedef half weight;
 #define LOAD_WEIGHT(p) JOIN(vload_half, VEC)(0, p)
 #else
-#define KERNEL_NAME    fc_f32_gemv
 typedef float weight;
 #define LOAD_WEIGHT(p) (*(__global const vec *)(p))
 #endif
@@ -40,27 +43,28 @@ typedef float weight;
 #else
 #define FETCH(p)
 #endif
-#define AHEAD 2048 /* bytes; farther than the hardware's own prefetcher looks in a page */
+#define AHEAD 2048  // bytes; farther than the hardware's own prefetcher looks in a page
 
 /* Rows of images first .. first + IMAGES - 1; those from batch on repeat the last and are not written. */
 void multiply(__global const float *in, __global const weight *w, __global const float *bias, __global float *out,
               int batch, int first, int inputs, int outputs, int row, float lowest) {
   __global const float *x[IMAGES];
-  UNROLL for (int i = 0; i < IMAGES; i++) x[i] = in + (size_t)min(first + i, batch - 1) * inputs;
+  EACH (i, IMAGES) x[i] = in + (size_t)min(first + i, batch - 1) * inputs;
   vec sum[IMAGES][ROWS];
-  UNROLL for (int i = 0; i < IMAGES; i++) UNROLL for (int r = 0; r < ROWS; r++) sum[i][r] = (vec)(0.0f);
+  EACH (i, IMAGES)
+    EACH (r, ROWS) sum[i][r] = (vec)(0.0f);
   for (int k = 0; k < inputs; k++) {
     __global const weight *at = w + (size_t)k * STEP;
     vec v[ROWS];
-    UNROLL for (int r = 0; r < ROWS; r++) {
+    EACH (r, ROWS) {
       v[r] = LOAD_WEIGHT(at + r * VEC);
       FETCH((__global const char *)(at + r * VEC) + AHEAD);
     }
-    UNROLL for (int i = 0; i < IMAGES; i++) UNROLL for (int r = 0; r < ROWS; r++) sum[i][r] =
-        fma((vec)(x[i][k]), v[r], sum[i][r]);
+    EACH (i, IMAGES)
+      EACH (r, ROWS) sum[i][r] = fma((vec)(x[i][k]), v[r], sum[i][r]);
   }
   for (int i = 0; i < IMAGES && first + i < batch; i++) {
-    UNROLL for (int r = 0; r < ROWS; r++) {
+    EACH (r, ROWS) {
       float values[VEC] __attribute__((aligned(64)));
       *(vec *)values = fmax(sum[i][r] + *(__global const vec *)(bias + row + r * VEC), (vec)(lowest));
       for (int j = 0; j < VEC && row + r * VEC + j < outputs; j++)

@@ -4,7 +4,7 @@
  * floor(y * H / out_H) to ceil((y + 1) * H / out_H) - 1, columns alike.
  */
 #ifndef VEC
-#define VEC 16 /* channels of a block (4, 8, 16) */
+#define VEC 16  // channels of a block (4, 8, 16)
 #endif
 #define JOIN_(a, b) a##b
 #define JOIN(a, b)  JOIN_(a, b)

@@ -15,10 +15,10 @@
  * Both write what the host can compute too, so that a driver that skips work is noticed.
  */
 #ifndef VEC
-#define VEC 16 /* width of a vector (2, 4, 8, 16) */
+#define VEC 16  // width of a vector (2, 4, 8, 16)
 #endif
 #ifndef CHAINS
-#define CHAINS 24 /* sums of a work-item: 24 where there are 32 registers, else 12 */
+#define CHAINS 24  // sums of a work-item: 24 where there are 32 registers, else 12
 #endif
 /* Some compilers leave mad as two instructions, others make a long function of fma: the first are told by their target. */
 #if defined(__FMA__) || defined(__aarch64__) || defined(__powerpc64__)
@@ -56,19 +56,25 @@ typedef JOIN(float, VEC) vec;
 #define STEP(c)  sum##c = MULTIPLY_ADD(sum##c, x, y);
 #define ADD(c)   total += sum##c;
 #define REPEATED /* REPEAT is 8 */ \
-  EACH(STEP) EACH(STEP) EACH(STEP) EACH(STEP) EACH(STEP) EACH(STEP) EACH(STEP) EACH(STEP)
+  EACH (STEP)                      \
+    EACH (STEP)                    \
+      EACH (STEP)                  \
+        EACH (STEP)                \
+          EACH (STEP)              \
+            EACH (STEP)            \
+              EACH (STEP)          \
+                EACH (STEP)
 
 /* Chains are numbered 10 to 15, 20 to 25 and so on. lanes holds 0, 1, 2, ... */
 __kernel void roofline_f32_fma(__global const vec *restrict lanes, __global vec *restrict out, float factor, float term,
                                int steps) {
   const vec first = lanes[0] + (float)(get_global_id(0) % 8), x = (vec)(factor), y = (vec)(term);
-  EACH(START)
-  for (int i = 0; i < steps; i++) {
-    REPEATED
-  }
+  EACH (START)
+    for (int i = 0; i < steps; i++) {
+      REPEATED
+    }
   vec total = (vec)(0.0f);
-  EACH(ADD)
-  out[get_global_id(0)] = total;
+  EACH (ADD) out[get_global_id(0)] = total;
 }
 
 #define EIGHT(F)   F(0) F(1) F(2) F(3) F(4) F(5) F(6) F(7) /* LOADS is 8 */

@@ -25,6 +25,7 @@ typedef struct algo_param {
   const char *name;
   const char *meaning;
   int legal[12]; /* ends at the first 0 */
+  bool launched; /* no macro after all, but an argument of the launch: no value of it needs a kernel of its own */
 } algo_param;
 
 typedef struct algo algo;

@@ -12,13 +12,14 @@ bool blocked_supported(const clvgg_device_info *dev, const algo_problem *p, char
   return true;
 }
 
-clvgg_status blocked_build(const algo_instance *inst, const char *source, const char *name, size_t count,
-                           const char *more, device_kernel *out) {
+clvgg_status blocked_build(const algo_instance *inst, const char *source, const char *name, const char *more,
+                           device_kernel *out) {
   char options[256];
   int used = snprintf(options, sizeof options, "-DVEC=%zu%s", inst->problem.block, more);
-  for (size_t i = 0; i < count && used < (int)sizeof options; i++)
-    used +=
-        snprintf(options + used, sizeof options - (size_t)used, " -D%s=%d", inst->algo->params[i].name, inst->param[i]);
+  const algo_param *params = inst->algo->params;
+  for (size_t i = 0; params && params[i].name && used < (int)sizeof options; i++)
+    if (!params[i].launched)
+      used += snprintf(options + used, sizeof options - (size_t)used, " -D%s=%d", params[i].name, inst->param[i]);
   char with_prefetch[sizeof options + 16];
   snprintf(with_prefetch, sizeof with_prefetch, "%s -DPREFETCH", options);
   /* OpenCL C has no way to ask for the builtin, and trying is dangerous: rusticl's translator to SPIR-V does not refuse it, it

@@ -8,10 +8,10 @@
  * vectors, which is what CPUs want and GPUs do not. */
 bool blocked_supported(const clvgg_device_info *dev, const algo_problem *p, char *why);
 
-/* Builds a kernel with -D VEC=block, the first count parameters, and more options (each with a leading blank). Uses the
+/* Builds a kernel with -D VEC=block, every parameter that is a macro, and more options (each with a leading blank). Uses the
  * compiler's prefetch where it has one. */
-clvgg_status blocked_build(const algo_instance *inst, const char *source, const char *name, size_t count,
-                           const char *more, device_kernel *out);
+clvgg_status blocked_build(const algo_instance *inst, const char *source, const char *name, const char *more,
+                           device_kernel *out);
 
 /* Makes room for packed weights, bytes in one panel that the caller fills, and uploads l's bias filled up to rows with zeros. */
 clvgg_status blocked_open(clvgg_device *dev, size_t bytes, const layer *l, size_t rows, packed_weights *out);

@@ -94,7 +94,7 @@ static clvgg_status prepare(algo_instance *inst, const layer *l) {
   packing k = {.l = l, .lanes = from_image(inst) ? s->in.c : inst->problem.block};
   char more[48] = "";
   if (from_image(inst)) snprintf(more, sizeof more, " -DFROM_NCHW -DLANES=%zu", k.lanes);
-  TRY(blocked_build(inst, "conv_direct_nchwc.cl", inst->algo->name, 2, more, &state->kernel));
+  TRY(blocked_build(inst, "conv_direct_nchwc.cl", inst->algo->name, more, &state->kernel));
   k.step = (size_t)inst->param[OC_BLOCKS] * inst->problem.block;
   k.ic_blocks = size_ceil_div(s->in.c, k.lanes);
   const size_t groups = size_ceil_div(s->out.c, k.step), floats = groups * k.ic_blocks * 9 * k.lanes * k.step;

@@ -17,7 +17,9 @@ enum { M, TILES, OC_BLOCKS, STRIP };
 
 static const algo_param staged_params[] = {TILE_PARAMS, {0}};
 static const algo_param fused_params[] = {
-    TILE_PARAMS, [STRIP] = {"STRIP", "blocks of tiles that a group takes at once", {1, 2, 3, 4}}, {0}};
+    TILE_PARAMS,
+    [STRIP] = {"STRIP", "blocks of tiles that a group takes at once", {1, 2, 3, 4}, .launched = true},
+    {0}};
 
 /* The staged form works on as many images at a time as keep its workspace below this. */
 #define STAGED_BYTES ((size_t)64 << 20)
@@ -37,6 +39,11 @@ static geometry measure(const algo_problem *p, const int *param) {
   g.oc_groups = size_ceil_div(g.oc_blocks, (size_t)param[OC_BLOCKS]);
   g.tiles_image = g.tiles_y * g.tiles_x;
   return g;
+}
+
+/* Work-groups of the fused form: one for each compute unit. */
+static size_t fused_groups(const clvgg_device_info *dev) {
+  return dev->compute_units ? dev->compute_units : 1;
 }
 
 /* ---- the model of time. Only ratios matter: units are floating point operations of the multiplication at its peak. */
@@ -89,14 +96,14 @@ static double staged_cost(const clvgg_device_info *dev, const algo_problem *p, c
 static double fused_cost(const clvgg_device_info *dev, const algo_problem *p, const int *param) {
   const geometry g = measure(p, param);
   const size_t tiles = p->batch * g.tiles_image, strip = (size_t)param[STRIP] * (size_t)param[TILES];
-  const size_t strips = size_ceil_div(tiles, strip), rounds = size_ceil_div(strips, dev->compute_units);
+  const size_t strips = size_ceil_div(tiles, strip), rounds = size_ceil_div(strips, fused_groups(dev));
   const double strip_bytes =
       4.0 * (double)(g.freqs * strip * g.block) * (double)(g.ic_blocks + (size_t)param[OC_BLOCKS]);
   const double weights = weight_bytes(&g, param);
   /* Every strip reads all weights: from beyond the cache unless they stay in it beside the strip. */
   const double beyond = weights + strip_bytes <= CACHE_BYTES ? weights : weights * (double)strips;
   const double spill = strip_bytes <= CACHE_BYTES ? 0 : 2 * strip_bytes * (double)strips;
-  const double idle = (double)(rounds * dev->compute_units) / (double)strips;
+  const double idle = (double)(rounds * fused_groups(dev)) / (double)strips;
   return (multiply_flops(&g, param, tiles) / 0.9 + transform_flops(&g, tiles)) * idle + FLOPS_A_BYTE * (beyond + spill);
 }
 
@@ -151,10 +158,6 @@ static size_t staged_bytes(const clvgg_device_info *dev, const algo_problem *p, 
   const geometry g = measure(p, param);
   const size_t tiles = size_round_up(staged_images(&g, p, param) * g.tiles_image, (size_t)param[TILES]);
   return g.freqs * tiles * (g.ic_blocks + g.oc_groups * (size_t)param[OC_BLOCKS]) * g.block * sizeof(float);
-}
-
-static size_t fused_groups(const clvgg_device_info *dev) {
-  return dev->compute_units ? dev->compute_units : 1;
 }
 
 static size_t fused_bytes(const clvgg_device_info *dev, const algo_problem *p, const int *param) {
@@ -281,16 +284,16 @@ static clvgg_status prepare_staged(algo_instance *inst, const layer *l) {
   winograd_state *state = calloc(1, sizeof *state);
   if (!state) return base_fail(CLVGG_ERROR_MEMORY, "no memory for %s", l->name);
   inst->state = state;
-  TRY(blocked_build(inst, "conv_winograd.cl", "conv_f32_nchwc_winograd_input", 3, "", &state->input));
-  TRY(blocked_build(inst, "conv_winograd.cl", "conv_f32_nchwc_winograd_multiply", 3, "", &state->common.kernel));
-  TRY(blocked_build(inst, "conv_winograd.cl", "conv_f32_nchwc_winograd_output", 3, "", &state->output));
+  TRY(blocked_build(inst, "conv_winograd.cl", "conv_f32_nchwc_winograd_input", "", &state->input));
+  TRY(blocked_build(inst, "conv_winograd.cl", "conv_f32_nchwc_winograd_multiply", "", &state->common.kernel));
+  TRY(blocked_build(inst, "conv_winograd.cl", "conv_f32_nchwc_winograd_output", "", &state->output));
   return upload_weights(inst, l, &state->common);
 }
 
 static clvgg_status prepare_fused(algo_instance *inst, const layer *l) {
   TRY(algo_state_open(inst));
   algo_state *state = algo_state_of(inst);
-  TRY(blocked_build(inst, "conv_winograd.cl", "conv_f32_nchwc_winograd_fused", 3, "", &state->kernel));
+  TRY(blocked_build(inst, "conv_winograd.cl", "conv_f32_nchwc_winograd_fused", "", &state->kernel));
   return upload_weights(inst, l, state);
 }
 

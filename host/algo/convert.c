@@ -22,7 +22,7 @@ static double cost(const clvgg_device_info *dev, const algo_problem *p, const in
 static clvgg_status prepare(algo_instance *inst, const layer *l) {
   (void)l;
   TRY(algo_state_open(inst));
-  return blocked_build(inst, "convert.cl", inst->algo->name, 0, "", &algo_state_of(inst)->kernel);
+  return blocked_build(inst, "convert.cl", inst->algo->name, "", &algo_state_of(inst)->kernel);
 }
 
 static clvgg_status enqueue(algo_instance *inst, size_t batch, const device_buffer *in, const device_buffer *out,

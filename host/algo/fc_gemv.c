@@ -223,8 +223,9 @@ static clvgg_status upload(algo_instance *inst, const layer *l, packed_weights *
 static clvgg_status prepare(algo_instance *inst, const layer *l) {
   TRY(algo_state_open(inst));
   const bool half = inst->algo->f16_weights;
-  TRY(blocked_build(inst, "fc_gemv.cl", half ? "fc_f16w_gemv" : "fc_f32_gemv", 2, half ? " -DHALF" : "",
-                    &algo_state_of(inst)->kernel));
+  char more[80];
+  snprintf(more, sizeof more, " -DKERNEL_NAME=%s%s", inst->algo->name, half ? " -DHALF" : "");
+  TRY(blocked_build(inst, "fc_gemv.cl", inst->algo->name, more, &algo_state_of(inst)->kernel));
   return upload(inst, l, &algo_state_of(inst)->weights);
 }
 

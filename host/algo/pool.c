@@ -25,7 +25,7 @@ static clvgg_status enqueue(algo_instance *inst, size_t batch, const device_buff
 static clvgg_status prepare_blocked(algo_instance *inst, const layer *l) {
   (void)l;
   TRY(algo_state_open(inst));
-  return blocked_build(inst, "pool_nchwc.cl", inst->algo->name, 0, "", &algo_state_of(inst)->kernel);
+  return blocked_build(inst, "pool_nchwc.cl", inst->algo->name, "", &algo_state_of(inst)->kernel);
 }
 
 static clvgg_status enqueue_blocked(algo_instance *inst, size_t batch, const device_buffer *in,

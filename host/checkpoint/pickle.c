@@ -1,4 +1,4 @@
-/* The pickle reader: a stack machine, and the table of its opcodes. The names that it knows are in pickle_names.h. */
+/* The pickle reader: a stack machine, and the table of its opcodes. The names that it knows are in pickle_names.c. */
 #include "checkpoint/pickle.h"
 
 #include <string.h>
@@ -9,93 +9,6 @@
 /* Values, and entries of the stack, the marks and the memo, of one file. A state dict has a few thousand; the limit
  * keeps a hostile file below a gigabyte of ours. */
 enum { MAX_VALUES = 1 << 22 };
-
-/* ---------------------------------------------------------------- the known names */
-
-static bool same(const char *text, const char *data, size_t length) {
-  return strlen(text) == length && memcmp(text, data, length) == 0;
-}
-
-/* name is one of the words of text */
-static bool has_word(const char *text, const char *name, size_t length) {
-  while (*text != '\0') {
-    const size_t word = strcspn(text, " ");
-    if (word == length && memcmp(text, name, length) == 0) return true;
-    text += word + (text[word] == ' ');
-  }
-  return false;
-}
-
-static clvgg_status find_global(const char *module, size_t module_length, const char *name, size_t name_length,
-                                const pickle_global **out) {
-  for (size_t i = 0; i < sizeof globals / sizeof *globals; i++)
-    if (same(globals[i].module, module, module_length) && same(globals[i].name, name, name_length)) {
-      *out = &globals[i];
-      return CLVGG_OK;
-    }
-  for (size_t i = 0; i < sizeof opaque_names / sizeof *opaque_names; i++)
-    if (same(opaque_names[i].module, module, module_length) && has_word(opaque_names[i].names, name, name_length)) {
-      *out = &opaque_global;
-      return CLVGG_OK;
-    }
-  const char *advice = "";
-  for (size_t i = 0; i < sizeof model_modules / sizeof *model_modules; i++) {
-    const size_t length = strlen(model_modules[i]);
-    if (module_length >= length && memcmp(module, model_modules[i], length) == 0)
-      advice = "; a whole model seems to be pickled in it, expected a state dict: torch.save(model.state_dict(), ...)";
-  }
-  return base_fail(CLVGG_ERROR_FORMAT, "refers to %.*s.%.*s, which a checkpoint has no reason to hold%s",
-                   (int)(module_length < 100 ? module_length : 100), module,
-                   (int)(name_length < 100 ? name_length : 100), name, advice);
-}
-
-tensor_dtype pickle_storage_dtype(const pickle_value *storage) {
-  return storage->as.storage.type->dtype;
-}
-size_t pickle_storage_element_bytes(const pickle_value *storage) {
-  return storage->as.storage.type->element_bytes;
-}
-
-/* ---------------------------------------------------------------- memory */
-
-typedef struct pickle_chunk {
-  struct pickle_chunk *next;
-  size_t used;
-  max_align_t space[];
-} pickle_chunk;
-
-enum { CHUNK_BYTES = 1 << 16 };
-
-/* Memory that pickle_release gives back, or NULL. */
-static void *allocate(pickle *p, size_t bytes) {
-  bytes = size_round_up(bytes, sizeof(max_align_t));
-  const bool alone = bytes > CHUNK_BYTES / 4; /* large blocks get a chunk of their own, behind the one in use */
-  if (alone || p->chunks == NULL || CHUNK_BYTES - p->chunks->used < bytes) {
-    pickle_chunk *chunk = malloc(sizeof *chunk + (alone ? bytes : CHUNK_BYTES));
-    if (chunk == NULL) return NULL;
-    chunk->used = alone ? CHUNK_BYTES : 0;
-    if (alone && p->chunks != NULL) {
-      chunk->next = p->chunks->next;
-      p->chunks->next = chunk;
-      return chunk->space;
-    }
-    chunk->next = p->chunks;
-    p->chunks = chunk;
-    if (alone) return chunk->space;
-  }
-  void *memory = (unsigned char *)p->chunks->space + p->chunks->used;
-  p->chunks->used += bytes;
-  return memory;
-}
-
-void pickle_release(pickle *p) {
-  while (p->chunks != NULL) {
-    pickle_chunk *next = p->chunks->next;
-    free(p->chunks);
-    p->chunks = next;
-  }
-  *p = (pickle){0};
-}
 
 /* ---------------------------------------------------------------- the stack machine */
 
@@ -155,7 +68,7 @@ static clvgg_status push(machine *m, pickle_value *value) {
 
 static clvgg_status make(machine *m, pickle_kind kind, pickle_value **out) {
   TRY(charge(m, 1));
-  *out = allocate(m->p, sizeof **out);
+  *out = pickle_allocate(m->p, sizeof **out);
   if (*out == NULL) return no_memory();
   memset(*out, 0, sizeof **out);
   (*out)->kind = kind;
@@ -201,7 +114,7 @@ static clvgg_status add_items(machine *m, pickle_value *to, pickle_value **items
   if (needed > to->as.items.capacity) {
     size_t capacity = to->as.items.capacity * 2;
     if (capacity < needed) capacity = needed;
-    pickle_value **grown = allocate(m->p, capacity * sizeof *grown);
+    pickle_value **grown = pickle_allocate(m->p, capacity * sizeof *grown);
     if (grown == NULL) return no_memory();
     if (to->as.items.count > 0) memcpy(grown, to->as.items.data, to->as.items.count * sizeof *grown);
     to->as.items.data = grown;
@@ -379,7 +292,7 @@ static clvgg_status push_global(machine *m, const char *module, size_t module_le
                                 size_t name_length) {
   const pickle_global *global;
   pickle_value *value;
-  TRY(find_global(module, module_length, name, name_length, &global));
+  TRY(pickle_find_global(module, module_length, name, name_length, &global));
   TRY(push_new(m, PICKLE_GLOBAL, &value));
   value->as.global = global;
   return CLVGG_OK;
@@ -635,17 +548,4 @@ clvgg_status pickle_read(pickle *p, const unsigned char *data, size_t bytes, pic
   free(m.marks);
   free(m.memo);
   return status;
-}
-
-/* ---------------------------------------------------------------- looking at values */
-
-bool pickle_is_text(const pickle_value *value, const char *text) {
-  return value != NULL && value->kind == PICKLE_STRING && same(text, value->as.text.data, value->as.text.length);
-}
-
-const pickle_value *pickle_get(const pickle_value *dict, const char *key) {
-  if (dict == NULL || dict->kind != PICKLE_DICT) return NULL;
-  for (size_t i = dict->as.items.count; i >= 2; i -= 2) /* the last one counts, as in Python */
-    if (pickle_is_text(dict->as.items.data[i - 2], key)) return dict->as.items.data[i - 1];
-  return NULL;
 }

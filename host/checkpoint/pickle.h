@@ -69,6 +69,8 @@ typedef struct pickle {
  * before its first use and released with pickle_release, after a failure too. */
 clvgg_status pickle_read(pickle *p, const unsigned char *data, size_t bytes, pickle_value **root, size_t *used);
 void pickle_release(pickle *p);
+/* Memory that pickle_release gives back, or NULL. */
+void *pickle_allocate(pickle *p, size_t bytes);
 
 /* The dict's value for a string key, or NULL, also when dict is NULL or no dict. */
 const pickle_value *pickle_get(const pickle_value *dict, const char *key);

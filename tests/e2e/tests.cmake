@@ -39,3 +39,8 @@ if(CLVGG_SANITIZE)
 endif()
 
 include(${CMAKE_CURRENT_LIST_DIR}/golden.cmake OPTIONAL)
+
+if(NOT CLVGG_SANITIZE) # sanitizers add names of their own
+  add_test(NAME test_symbols COMMAND sh ${CMAKE_CURRENT_SOURCE_DIR}/e2e/test_symbols.sh $<TARGET_FILE:clvgg_shared> ${PROJECT_SOURCE_DIR}/include/clvgg/clvgg.h)
+  set_tests_properties(test_symbols PROPERTIES LABELS e2e SKIP_RETURN_CODE 77)
+endif()
