@@ -36,7 +36,9 @@
 typedef JOIN(float, VEC) vec;
 #define LOAD(p)     (*(__global const vec *)(p))
 #define STORE(p, v) (*(__global vec *)(p) = (v))
-#define EACH(i, n)  _Pragma("unroll") for (int i = 0; i < (n); i++) /* an unrolled loop */
+/* Not fmax: a NaN must stay one. */
+#define AT_LEAST(low, v) ((v) < (low) ? (low) : (v))
+#define EACH(i, n)       _Pragma("unroll") for (int i = 0; i < (n); i++) /* an unrolled loop */
 
 #ifdef FROM_NCHW
 #define KERNEL_NAME conv_f32_nchw_nchwc_direct
@@ -91,7 +93,7 @@ __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void KERNEL_NAME(
       if (g * OC_BLOCKS + o < oc_blocks) {
         __global float *line = out + ((size_t)(n * oc_blocks + g * OC_BLOCKS + o) * height + y) * width * VEC;
         EACH (i, TILE)
-          if (x0 + i < width) STORE(line + (size_t)(x0 + i) * VEC, fmax(sum[o][i], (vec)(lowest)));
+          if (x0 + i < width) STORE(line + (size_t)(x0 + i) * VEC, AT_LEAST((vec)(lowest), sum[o][i]));
       }
   }
 }

@@ -44,7 +44,10 @@ typedef JOIN(float, VEC) vec;
 /* Aligned accesses: vloadN and vstoreN promise only a float's alignment, and PoCL splits vstore16 in four. */
 #define LOAD(p)     (*(__global const vec *)(p))
 #define STORE(p, v) (*(__global vec *)(p) = (v))
-#define EACH(i, n)  _Pragma("unroll") for (int i = 0; i < (n); i++) /* an unrolled loop */
+/* Not fmax: a NaN must stay one. */
+#define AT_LEAST(low, v) ((v) < (low) ? (low) : (v))
+#define LARGER(a, b)     (((a) > (b) | (a) != (a)) ? (a) : (b))
+#define EACH(i, n)       _Pragma("unroll") for (int i = 0; i < (n); i++) /* an unrolled loop */
 #ifdef PREFETCH
 #define FETCH(p) __builtin_prefetch((__global const char *)(p), 0, 2)
 #else
@@ -175,16 +178,20 @@ void output_tile(__global const float *p, size_t stride, vec bias, float lowest,
   }
   EACH (r, M) {
     output_row(half_done[r], y[r]);
-    EACH (c, M) y[r][c] = fmax(y[r][c] + bias, (vec)(lowest));
+    EACH (c, M) {
+      const vec sum = y[r][c] + bias;
+      y[r][c] = AT_LEAST((vec)(lowest), sum);
+    }
   }
   if (pool) {
     const int pooled_height = height / 2, pooled_width = width / 2;
     EACH (r, M / 2)
       EACH (c, M / 2) {
         const int py = y0 / 2 + r, px = x0 / 2 + c;
+        const vec top = LARGER(y[2 * r][2 * c], y[2 * r][2 * c + 1]);
+        const vec below = LARGER(y[2 * r + 1][2 * c], y[2 * r + 1][2 * c + 1]);
         if (py < pooled_height && px < pooled_width)
-          STORE(plane + ((size_t)py * pooled_width + px) * VEC,
-                fmax(fmax(y[2 * r][2 * c], y[2 * r][2 * c + 1]), fmax(y[2 * r + 1][2 * c], y[2 * r + 1][2 * c + 1])));
+          STORE(plane + ((size_t)py * pooled_width + px) * VEC, LARGER(top, below));
       }
   } else {
     EACH (r, M)

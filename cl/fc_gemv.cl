@@ -30,7 +30,9 @@
 #define JOIN_(a, b) a##b
 #define JOIN(a, b)  JOIN_(a, b)
 typedef JOIN(float, VEC) vec;
-#define EACH(i, n) _Pragma("unroll") for (int i = 0; i < (n); i++) /* an unrolled loop */
+/* Not fmax: a NaN must stay one. */
+#define AT_LEAST(low, v) ((v) < (low) ? (low) : (v))
+#define EACH(i, n)       _Pragma("unroll") for (int i = 0; i < (n); i++) /* an unrolled loop */
 #ifdef HALF
 typedef half weight;
 #define LOAD_WEIGHT(p) JOIN(vload_half, VEC)(0, p)
@@ -66,7 +68,8 @@ void multiply(__global const float *in, __global const weight *w, __global const
   for (int i = 0; i < IMAGES && first + i < batch; i++) {
     EACH (r, ROWS) {
       float values[VEC] __attribute__((aligned(64)));
-      *(vec *)values = fmax(sum[i][r] + *(__global const vec *)(bias + row + r * VEC), (vec)(lowest));
+      const vec total = sum[i][r] + *(__global const vec *)(bias + row + r * VEC);
+      *(vec *)values = AT_LEAST((vec)(lowest), total);
       for (int j = 0; j < VEC && row + r * VEC + j < outputs; j++)
         out[(size_t)(first + i) * outputs + row + r * VEC + j] = values[j];
     }

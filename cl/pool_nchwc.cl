@@ -9,8 +9,10 @@
 #define JOIN_(a, b) a##b
 #define JOIN(a, b)  JOIN_(a, b)
 typedef JOIN(float, VEC) vec;
-#define LOAD(p)     (*(__global const vec *)(p))
-#define STORE(p, v) (*(__global vec *)(p) = (v))
+/* Not fmax: a NaN must stay one. */
+#define LARGER(a, b) (((a) > (b) | (a) != (a)) ? (a) : (b))
+#define LOAD(p)      (*(__global const vec *)(p))
+#define STORE(p, v)  (*(__global vec *)(p) = (v))
 
 /* Work-items: (out_width, out_height, planes), planes = n * C/VEC. */
 __kernel void maxpool_f32_nchwc_naive(__global const float *restrict in, __global float *restrict out, int planes,
@@ -19,8 +21,9 @@ __kernel void maxpool_f32_nchwc_naive(__global const float *restrict in, __globa
   if (x >= out_width || y >= out_height || plane >= planes) return;
   __global const float *at = in + (((size_t)plane * height + 2 * y) * width + 2 * x) * VEC;
   __global const float *below = at + (size_t)width * VEC;
-  STORE(out + (((size_t)plane * out_height + y) * out_width + x) * VEC,
-        fmax(fmax(LOAD(at), LOAD(at + VEC)), fmax(LOAD(below), LOAD(below + VEC))));
+  const vec a = LOAD(at), b = LOAD(at + VEC), c = LOAD(below), d = LOAD(below + VEC);
+  const vec ab = LARGER(a, b), cd = LARGER(c, d);
+  STORE(out + (((size_t)plane * out_height + y) * out_width + x) * VEC, LARGER(ab, cd));
 }
 
 __kernel void avgpool_f32_nchwc_naive(__global const float *restrict in, __global float *restrict out, int planes,

@@ -54,3 +54,5 @@ if(CLVGG_SANITIZE)
       "LSAN_OPTIONS=suppressions=${CMAKE_CURRENT_SOURCE_DIR}/e2e/lsan.supp:print_suppressions=0")
   endforeach()
 endif()
+
+clvgg_test(kernels test_nan algo device network checkpoint base)
