@@ -21,7 +21,7 @@
 #define KERNEL_NAME fc_f32_gemv
 #endif
 #ifndef IMAGES
-#define IMAGES 1  // images computed at once (1, 2, 4, 6)
+#define IMAGES 1  // images computed at once (1, 2, 4, 8, 12)
 #endif
 /* HALF: the weights are stored as IEEE half precision; the arithmetic is f32 all the same. */
 /* PREFETCH, when it is defined, says that the compiler has clang's __builtin_prefetch. */

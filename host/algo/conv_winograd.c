@@ -48,11 +48,12 @@ static size_t fused_groups(const clvgg_device_info *dev) {
 
 /* ---- the model of time. Only ratios matter: units are floating point operations of the multiplication at its peak. */
 
-/* A byte of traffic beyond the L2 cache costs as much as this many operations, with all cores busy: on the measured
- * machines 235 GFLOP/s and 15 GB/s a core, of which prefetching hides a part. */
-#define FLOPS_A_BYTE 10.0
-/* Operations on a transformed value while it is in registers or L1, loads and stores included. */
-#define FLOPS_A_TRANSFORM 14.0
+/* Bytes in such operations, fitted to VGG-16's layers on AVX-512 with all cores busy: weights that come from main memory,
+ * weights that come again from the last level cache, where prefetching hides most of the way, and scratch beyond the second
+ * level cache, written and read. */
+#define FLOPS_A_COLD_BYTE    14.0
+#define FLOPS_A_WARM_BYTE    2.5
+#define FLOPS_A_SCRATCH_BYTE 20.0
 /* What a strip and a part of the weights may take of a core's second level cache. */
 #define CACHE_BYTES 1.5e6
 
@@ -62,8 +63,9 @@ static double multiply_flops(const geometry *g, const int *param, size_t tiles) 
          (double)(g->block * g->block);
 }
 
-static double transform_flops(const geometry *g, size_t tiles) {
-  return FLOPS_A_TRANSFORM * (double)(g->freqs * tiles * g->block) * (double)(g->ic_blocks + g->oc_blocks);
+/* A value's way through both transforms, loads and stores included; F(6, 3)'s have more terms. */
+static double transform_flops(const geometry *g, const int *param, size_t tiles) {
+  return (param[M] == 6 ? 30.0 : 14.0) * (double)(g->freqs * tiles * g->block) * (double)(g->ic_blocks + g->oc_blocks);
 }
 
 static double weight_bytes(const geometry *g, const int *param) {
@@ -87,10 +89,9 @@ static double staged_cost(const clvgg_device_info *dev, const algo_problem *p, c
   const geometry g = measure(p, param);
   const size_t tiles = p->batch * g.tiles_image;
   const double scratch = 4.0 * (double)(g.freqs * tiles * g.block) * (double)(g.ic_blocks + g.oc_blocks);
-  /* v and p are written and read once each, the weights read once. */
-  const double beyond = scratch < CACHE_BYTES * dev->compute_units ? 0 : 2 * scratch;
-  return multiply_flops(&g, param, tiles) / 0.9 + transform_flops(&g, tiles) +
-         FLOPS_A_BYTE * (beyond / 2 + weight_bytes(&g, param));
+  const double beyond = scratch < CACHE_BYTES * (double)fused_groups(dev) ? 0 : scratch;
+  return multiply_flops(&g, param, tiles) / 0.9 + transform_flops(&g, param, tiles) + FLOPS_A_SCRATCH_BYTE * beyond +
+         FLOPS_A_COLD_BYTE * weight_bytes(&g, param);
 }
 
 static double fused_cost(const clvgg_device_info *dev, const algo_problem *p, const int *param) {
@@ -100,11 +101,12 @@ static double fused_cost(const clvgg_device_info *dev, const algo_problem *p, co
   const double strip_bytes =
       4.0 * (double)(g.freqs * strip * g.block) * (double)(g.ic_blocks + (size_t)param[OC_BLOCKS]);
   const double weights = weight_bytes(&g, param);
-  /* Every strip reads all weights: from beyond the cache unless they stay in it beside the strip. */
-  const double beyond = weights + strip_bytes <= CACHE_BYTES ? weights : weights * (double)strips;
-  const double spill = strip_bytes <= CACHE_BYTES ? 0 : 2 * strip_bytes * (double)strips;
+  /* Every strip reads all weights again, unless they stay in the cache beside it. */
+  const double again = weights + strip_bytes <= CACHE_BYTES ? 0 : weights * (double)(strips - 1);
+  const double spilt = strip_bytes <= CACHE_BYTES ? 0 : strip_bytes * (double)strips;
   const double idle = (double)(rounds * fused_groups(dev)) / (double)strips;
-  return (multiply_flops(&g, param, tiles) / 0.9 + transform_flops(&g, tiles)) * idle + FLOPS_A_BYTE * (beyond + spill);
+  return (multiply_flops(&g, param, tiles) / 0.9 + transform_flops(&g, param, tiles)) * idle +
+         FLOPS_A_COLD_BYTE * weights + FLOPS_A_WARM_BYTE * again + FLOPS_A_SCRATCH_BYTE * spilt;
 }
 
 /* ---- choosing */

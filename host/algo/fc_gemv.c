@@ -13,7 +13,7 @@ enum { ROWS, IMAGES };
 
 static const algo_param params[] = {
     [ROWS] = {"ROWS", "vectors of rows that a group computes", {1, 2, 4}},
-    [IMAGES] = {"IMAGES", "images computed at once", {1, 2, 4, 6}},
+    [IMAGES] = {"IMAGES", "images computed at once", {1, 2, 4, 8, 12}},
     {0},
 };
 
@@ -33,8 +33,12 @@ static size_t group_rows(const algo_problem *p, const int *param) {
 
 static void choose(const clvgg_device_info *dev, const algo_problem *p, int *param) {
   (void)dev;
-  param[ROWS] = p->block == 16 ? 4 : 2;
-  param[IMAGES] = p->batch >= 6 && p->block == 16 ? 6 : p->batch >= 4 ? 4 : p->batch >= 2 ? 2 : 1;
+  /* As many images as the registers hold sums for, so that a batch needs few passes over the weights; AVX-512 has 32 of them,
+   * AVX and SSE 16. More rows only where images are few. */
+  const bool wide = p->block == 16;
+  const int images = p->batch > 8 && wide ? 12 : p->batch > 4 && wide ? 8 : p->batch > 2 ? 4 : p->batch > 1 ? 2 : 1;
+  param[IMAGES] = images;
+  param[ROWS] = images <= (wide ? 4 : 2) ? (wide ? 4 : 2) : 2;
 }
 
 static bool fits(const clvgg_device_info *dev, const algo_problem *p, const int *param, double weight_bytes,
