@@ -21,9 +21,10 @@ static const cli_usage usage = {
     "  clvgg explain\n"
     "  clvgg explain --arch vgg16 -b 8 -d gpu\n"
     "  clvgg explain -m vgg16.pth --algorithm conv_f32_nchw_direct --json\n",
-    CLI_HAS_MODEL | CLI_HAS_DEVICE};
+    CLI_HAS_MODEL | CLI_HAS_DEVICE | CLI_HAS_ENGINE};
 
 typedef struct explain_options {
+  const cli_shared *shared;
   const char *arch, *algorithm;
   size_t batch, runs;
   cli_size input;
@@ -83,7 +84,7 @@ static int time_steps(clvgg_engine *engine, const float *images, float *logits, 
 static int run_engine(clvgg_device *device, const clvgg_model *model, const explain_options *o, report *r) {
   clvgg_engine *engine = NULL;
   clvgg_engine_options options;
-  clvgg_engine_options_init(&options);
+  cli_engine_options(o->shared, &options);
   options.max_batch = o->batch;
   options.height = r->height;
   options.width = r->width;
@@ -223,7 +224,7 @@ static void print_table(const report *r) {
 
 int cmd_explain(int argc, char **argv) {
   cli_shared shared;
-  explain_options o = {.batch = 1, .runs = DEFAULT_RUNS};
+  explain_options o = {.shared = &shared, .batch = 1, .runs = DEFAULT_RUNS};
   const cli_option options[] = {
       {0, "arch", "NAME", "a family's network with random weights instead of a model", CLI_TEXT, &o.arch, 0, 0},
       {'b', "batch", "N", "images at once, 1 without it", CLI_COUNT, &o.batch, 1, CLVGG_MAX_BATCH},

@@ -31,7 +31,11 @@ static void print_help(FILE *out) {
           "'clvgg COMMAND --help' describes a command. 'clvgg --version' prints the version.\n"
           "Exit status: 0 done, 1 ran but failed, 2 wrong usage.\n\n"
           "Environment:\n"
-          "  CLVGG_DEVICE  the device when -d is not given\n\n"
+          "  CLVGG_DEVICE      the device when -d is not given\n"
+          "  CLVGG_TRUST       never: check the algorithms against the reference at each start, not only at the first "
+          "on a device;\n"
+          "                    always: do not check them\n"
+          "  CLVGG_KERNEL_DIR  kernels from this folder instead of those in the program\n\n"
           "Examples:\n"
           "  clvgg devices\n"
           "  clvgg classify photo.jpg -m vgg16.pth\n",
