@@ -8,6 +8,8 @@ build=$1 cc=$2 image=$3
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT INT TERM
 cflags=${CFLAGS:-}
+# A machine may have ninja and no make, which CMake would take by itself.
+! command -v ninja >/dev/null || export CMAKE_GENERATOR=Ninja
 export POCL_CACHE_DIR="$tmp/pocl" XDG_CACHE_HOME="$tmp/cache"
 
 cmake --install "$build" --prefix "$tmp/first" >"$tmp/log" || { cat "$tmp/log"; exit 1; }
