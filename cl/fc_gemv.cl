@@ -23,8 +23,8 @@
 #ifndef IMAGES
 #define IMAGES 1  // images computed at once (1, 2, 4, 8, 12)
 #endif
-/* HALF: the weights are stored as IEEE half precision; the arithmetic is f32 all the same. */
 /* PREFETCH, when it is defined, says that the compiler has clang's __builtin_prefetch. */
+/* HALF: the weights are stored as IEEE half precision; the arithmetic is f32 all the same. */
 
 #define STEP        (ROWS * VEC)
 #define JOIN_(a, b) a##b
@@ -40,12 +40,16 @@ typedef half weight;
 typedef float weight;
 #define LOAD_WEIGHT(p) (*(__global const vec *)(p))
 #endif
-#ifdef PREFETCH
-#define FETCH(p) __builtin_prefetch((__global const char *)(p), 0, 0)
+/* The hardware's own prefetching follows a stream of floats at the memory's speed, but not one of halves, each load of which is
+ * several instructions. The hint is to keep what is fetched: reads marked for one use only are slower by half. */
+#if defined(PREFETCH) && defined(HALF)
+#define FETCH(p) __builtin_prefetch((__global const char *)(p), 0, 3)
 #else
 #define FETCH(p)
 #endif
-#define AHEAD 2048  // bytes; farther than the hardware's own prefetcher looks in a page
+#define AHEAD      4096  // bytes
+#define LINE       64    // bytes of a cache's line
+#define STEP_LINES ((STEP * (int)sizeof(weight) + LINE - 1) / LINE)
 
 /* Rows of images first .. first + IMAGES - 1; those from batch on repeat the last and are not written. */
 void multiply(__global const float *in, __global const weight *w, __global const float *bias, __global float *out,
@@ -58,10 +62,8 @@ void multiply(__global const float *in, __global const weight *w, __global const
   for (int k = 0; k < inputs; k++) {
     __global const weight *at = w + (size_t)k * STEP;
     vec v[ROWS];
-    EACH (r, ROWS) {
-      v[r] = LOAD_WEIGHT(at + r * VEC);
-      FETCH((__global const char *)(at + r * VEC) + AHEAD);
-    }
+    EACH (line, STEP_LINES) FETCH((__global const char *)at + AHEAD + line * LINE);
+    EACH (r, ROWS) v[r] = LOAD_WEIGHT(at + r * VEC);
     EACH (i, IMAGES)
       EACH (r, ROWS) sum[i][r] = fma((vec)(x[i][k]), v[r], sum[i][r]);
   }

@@ -26,21 +26,6 @@
 #else
 #define MULTIPLY_ADD mad
 #endif
-/* PREFETCH: ask for what comes later, where the compiler has a way to. Only compilers straight to a CPU's code do: one that
- * makes SPIR-V has the builtin too, but its translator may end the whole process at it (Mesa 22.3). */
-#if defined(__x86_64__) || defined(__i386__) || defined(__aarch64__) || defined(__arm__) || defined(__riscv) || \
-    defined(__powerpc64__)
-#define CPU_CODE
-#endif
-#if defined(PREFETCH) && defined(CPU_CODE) && defined(__has_builtin)
-#if __has_builtin(__builtin_prefetch)
-#define FETCH(p) __builtin_prefetch((__global const char *)(p) + 2048, 0, 0)
-#endif
-#endif
-#ifndef FETCH
-#define FETCH(p)
-#endif
-
 #define JOIN_(a, b) a##b
 #define JOIN(a, b)  JOIN_(a, b)
 typedef JOIN(float, VEC) vec;
@@ -79,10 +64,8 @@ __kernel void roofline_f32_fma(__global const vec *restrict lanes, __global vec 
 
 #define EIGHT(F)   F(0) F(1) F(2) F(3) F(4) F(5) F(6) F(7) /* LOADS is 8 */
 #define NOTHING(j) vec read##j = (vec)(0.0f);
-#define READ(j)             \
-  FETCH(at + one_load * j); \
-  read##j += at[one_load * j];
-#define GATHER(j) total += read##j;
+#define READ(j)    read##j += at[one_load * j];
+#define GATHER(j)  total += read##j;
 
 __kernel void roofline_f32_read(__global const vec *restrict in, __global vec *restrict out, int steps, int item_stride,
                                 int stride) {

@@ -79,7 +79,7 @@ static size_t room(const clvgg_device *dev) {
 static clvgg_status open_job(job *j, const way *w, const char *name) {
   const clvgg_device_info *info = device_info(j->dev);
   char options[80];
-  snprintf(options, sizeof options, "-DVEC=%zu -DCHAINS=%zu%s", w->vec, w->chains, w->group == 1 ? " -DPREFETCH" : "");
+  snprintf(options, sizeof options, "-DVEC=%zu -DCHAINS=%zu", w->vec, w->chains);
   TRY(device_kernel_create(j->dev, "roofline.cl", name, options, &j->kernel));
   j->vec = w->vec;
   for (j->group = w->group; j->group > 1; j->group /= 2)
