@@ -1,4 +1,4 @@
-/* What the kernel tests share: a device with a compiler cache of its own, and layers made by hand. */
+/* What the kernel tests share: a device with a compiler cache of its own, and layers made by hand. After cmocka.h. */
 #ifndef CLVGG_TESTS_KERNELS_FIXTURE_H
 #define CLVGG_TESTS_KERNELS_FIXTURE_H
 
@@ -29,6 +29,10 @@ static inline void cache_make(void) {
   }
   setenv("POCL_CACHE_DIR", cache_dir, 1);
   atexit(cache_remove);
+}
+
+static inline void must(clvgg_status status) {
+  if (status != CLVGG_OK) fail_msg("%s: %s", clvgg_status_name(status), clvgg_last_error());
 }
 
 /* Whether it computes in blocks of channels: on blocked activations, or with blocked weights. test_blocked is for these. */
