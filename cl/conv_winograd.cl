@@ -12,7 +12,7 @@
  *   u (FREQS, groups of OC_BLOCKS * VEC output channels, IC, OC_BLOCKS * VEC): the transformed weights
  *
  * An image is cut into tiles_y x tiles_x tiles of M x M outputs; tile t = (n * tiles_y + ty) * tiles_x + tx reads inputs from
- * row ty * M - 1 and column tx * M - 1 on; what lies outside the image is zero. Tiles are counted in blocks of TILES.
+ * row ty * M - 1 and column tx * M - 1 on; what lies outside the image is zero. Tiles are counted in blocks of up to TILES.
  *
  * Staged: three launches (_input, _multiply, _output) with v and p in memory. Fused: a work-group takes a strip of tiles through all
  * three while v and p stay in its cache.
@@ -141,12 +141,15 @@ void input_tile(__global const float *plane, int height, int width, int y0, int 
 }
 
 /*
- * TILES tiles by OC_STEP output channels, all sums in registers: v (IC/VEC, TILES, VEC) and u (IC, OC_STEP) to out, whose
- * channel blocks are oc_stride floats apart. Meanwhile the weights that come after these, from next on, are brought into
- * the cache, next_step bytes for each of the input channels: this hides most of the memory's latency.
+ * count tiles (a constant, up to TILES) by OC_STEP output channels, all sums in registers: v (IC/VEC, TILES, VEC) and u (IC,
+ * OC_STEP) to out, whose channel blocks are oc_stride floats apart. Meanwhile the weights that come after these, from next on, are
+ * brought into the cache, next_step bytes for each of the input channels, which hides most of the memory's latency; and from
+ * next_v on, when it is not NULL, the tiles that come after these.
  */
-void multiply_block(__global const float *v, __global const float *u, int ic_blocks, __global float *out,
-                    size_t oc_stride, __global const char *next, int next_step) {
+__attribute__((always_inline)) void multiply_block(__global const float *v, __global const float *u, int ic_blocks,
+                                                   __global float *out, size_t oc_stride, int count,
+                                                   __global const char *next, int next_step,
+                                                   __global const char *next_v, int next_v_step) {
   vec sum[OC_BLOCKS][TILES];
   EACH (o, OC_BLOCKS)
     EACH (t, TILES) sum[o][t] = (vec)(0.0f);
@@ -155,17 +158,21 @@ void multiply_block(__global const float *v, __global const float *u, int ic_blo
       vec w[OC_BLOCKS];
       EACH (o, OC_BLOCKS) w[o] = LOAD(u + o * VEC);
       FETCH(next);
-      EACH (t, TILES) {
-        const vec x = (vec)(v[t * VEC + c]);
-        EACH (o, OC_BLOCKS) sum[o][t] = fma(x, w[o], sum[o][t]);
-      }
+      if (next_v) FETCH(next_v);
+      EACH (t, TILES)
+        if (t < count) {
+          const vec x = (vec)(v[t * VEC + c]);
+          EACH (o, OC_BLOCKS) sum[o][t] = fma(x, w[o], sum[o][t]);
+        }
       u += OC_STEP;
       next += next_step;
+      if (next_v) next_v += next_v_step;
     }
     v += TILES * VEC;
   }
   EACH (o, OC_BLOCKS)
-    EACH (t, TILES) STORE(out + (size_t)o * oc_stride + t * VEC, sum[o][t]);
+    EACH (t, TILES)
+      if (t < count) STORE(out + (size_t)o * oc_stride + t * VEC, sum[o][t]);
 }
 
 /* One tile of one channel block: places p + f * stride to plane (H, W, VEC) or, pooled, (H/2, W/2, VEC). */
@@ -207,7 +214,25 @@ size_t plane_floats(int height, int width, int pool) {
   return (pool ? (size_t)(height / 2) * (width / 2) : (size_t)height * width) * VEC;
 }
 
-/* Floats of v. The staged kernels' scratch holds v, and p behind it. */
+/*
+ * The staged kernels' scratch holds v, and p behind it. Their blocks hold TILES tiles or, after the first full_blocks(tiles), one
+ * less, where that leaves no place empty: 49 tiles are 13 + 12 + 12 + 12.
+ */
+int block_count(int tiles) {
+  return (tiles + TILES - 1) / TILES;
+}
+
+int full_blocks(int tiles) {
+  const int blocks = block_count(tiles), left = tiles - blocks * (TILES - 1);
+  return left >= 0 ? left : blocks;
+}
+
+/* A tile's place in blocks of TILES places. */
+int place_in_blocks(int tile, int full) {
+  const int behind = tile - full * TILES;
+  return behind < 0 ? tile : tile + behind / (TILES - 1);
+}
+
 size_t v_floats(int blocks, int ic_blocks) {
   return (size_t)FREQS * blocks * ic_blocks * TILES * VEC;
 }
@@ -215,38 +240,41 @@ size_t v_floats(int blocks, int ic_blocks) {
 /* Groups: (tiles_y, ic_blocks, images from first_image on). A group transforms a row of tiles. */
 CPU_KERNEL void conv_f32_nchwc_winograd_input(__global const float *restrict in, __global float *restrict v,
                                               int first_image, int ic_blocks, int height, int width, int tiles_y,
-                                              int tiles_x, int blocks) {
-  const int ty = get_group_id(0), b = get_group_id(1), n = get_group_id(2);
+                                              int tiles_x, int tiles) {
+  const int ty = get_group_id(0), b = get_group_id(1), n = get_group_id(2), full = full_blocks(tiles);
   __global const float *plane = in + (size_t)((first_image + n) * ic_blocks + b) * height * width * VEC;
-  const size_t stride = (size_t)blocks * ic_blocks * TILES * VEC;
+  const size_t stride = (size_t)block_count(tiles) * ic_blocks * TILES * VEC;
   for (int tx = 0; tx < tiles_x; tx++) {
-    const int tile = (n * tiles_y + ty) * tiles_x + tx;
-    __global float *to = v + ((size_t)(tile / TILES * ic_blocks + b) * TILES + tile % TILES) * VEC;
+    const int place = place_in_blocks((n * tiles_y + ty) * tiles_x + tx, full);
+    __global float *to = v + ((size_t)(place / TILES * ic_blocks + b) * TILES + place % TILES) * VEC;
     EACH (f, FREQS) FETCH_OWN(to + f * stride + 6 * VEC);
     input_tile(plane, height, width, ty * M - 1, tx * M - 1, to, stride);
   }
 }
 
-/* Groups: (groups of oc_chunk groups of output channels, FREQS, groups of block_chunk blocks of tiles). */
+/* Groups: (groups of output channels, FREQS). */
 CPU_KERNEL void conv_f32_nchwc_winograd_multiply(__global float *scratch, __global const float *restrict u,
-                                                 int ic_blocks, int oc_groups, int blocks, int oc_chunk,
-                                                 int block_chunk) {
-  __global const float *v = scratch;
-  __global float *p = scratch + v_floats(blocks, ic_blocks);
-  const int f = get_group_id(1);
-  const int first_group = get_group_id(0) * oc_chunk, end_group = min(oc_groups, first_group + oc_chunk);
-  const int first_block = get_group_id(2) * block_chunk, end_block = min(blocks, first_block + block_chunk);
+                                                 int ic_blocks, int oc_groups, int tiles) {
+  const int g = get_group_id(0), f = get_group_id(1), blocks = block_count(tiles), full = full_blocks(tiles);
   const size_t u_floats = (size_t)ic_blocks * VEC * OC_STEP, block_floats = (size_t)ic_blocks * TILES * VEC;
-  const int next_step = OC_STEP * (int)sizeof(float) / (end_block - first_block);
-  for (int g = first_group; g < end_group; g++) {
-    __global const float *weights = u + ((size_t)f * oc_groups + g) * u_floats;
-    __global const char *next = (__global const char *)(weights + u_floats);
-    for (int b = first_block; b < end_block; b++) {
-      multiply_block(v + ((size_t)f * blocks + b) * block_floats, weights, ic_blocks,
-                     p + (((size_t)f * oc_groups + g) * OC_BLOCKS * blocks + b) * TILES * VEC,
-                     (size_t)blocks * TILES * VEC, next, next_step);
-      next += ic_blocks * VEC * next_step;
-    }
+  const size_t oc_stride = (size_t)blocks * TILES * VEC;
+  __global const float *v = scratch + (size_t)f * blocks * block_floats;
+  __global const float *weights = u + ((size_t)f * oc_groups + g) * u_floats;
+  __global float *p = scratch + v_floats(blocks, ic_blocks) + ((size_t)f * oc_groups + g) * OC_BLOCKS * oc_stride;
+  /* Of the next place's tiles, each group of output channels fetches its part. */
+  const int next_step = OC_STEP * (int)sizeof(float) / blocks, v_step = TILES * (int)sizeof(float) / oc_groups;
+  __global const char *next = (__global const char *)(weights + u_floats);
+  __global const char *next_v =
+      (__global const char *)(v + blocks * block_floats) + (size_t)g * blocks * ic_blocks * VEC * v_step;
+  for (int b = 0; b < blocks; b++) {
+    if (b < full)
+      multiply_block(v, weights, ic_blocks, p, oc_stride, TILES, next, next_step, next_v, v_step);
+    else
+      multiply_block(v, weights, ic_blocks, p, oc_stride, TILES - 1, next, next_step, next_v, v_step);
+    v += block_floats;
+    p += TILES * VEC;
+    next += ic_blocks * VEC * next_step;
+    next_v += ic_blocks * VEC * v_step;
   }
 }
 
@@ -255,14 +283,14 @@ CPU_KERNEL void conv_f32_nchwc_winograd_multiply(__global float *scratch, __glob
 CPU_KERNEL void conv_f32_nchwc_winograd_output(__global const float *restrict scratch,
                                                __global const float *restrict bias, __global float *restrict out,
                                                int first_image, int ic_blocks, int oc_blocks, int oc_groups, int height,
-                                               int width, int tiles_y, int tiles_x, int blocks, int pool,
-                                               float lowest) {
+                                               int width, int tiles_y, int tiles_x, int tiles, int pool, float lowest) {
   const int ty = get_group_id(0), o = get_group_id(1), n = get_group_id(2);
-  __global const float *p = scratch + v_floats(blocks, ic_blocks);
+  const int blocks = block_count(tiles), full = full_blocks(tiles);
+  __global const float *p = scratch + v_floats(blocks, ic_blocks) + (size_t)o * blocks * TILES * VEC;
   const size_t stride = (size_t)oc_groups * OC_BLOCKS * blocks * TILES * VEC;
   __global float *plane = out + (size_t)((first_image + n) * oc_blocks + o) * plane_floats(height, width, pool);
-  __global const float *tile = p + ((size_t)o * blocks * TILES + (size_t)(n * tiles_y + ty) * tiles_x) * VEC;
-  for (int tx = 0; tx < tiles_x; tx++, tile += VEC) {
+  for (int tx = 0; tx < tiles_x; tx++) {
+    __global const float *tile = p + (size_t)place_in_blocks((n * tiles_y + ty) * tiles_x + tx, full) * VEC;
     EACH (f, FREQS) FETCH(tile + f * stride + 6 * VEC);
     output_tile(tile, stride, LOAD(bias + o * VEC), lowest, plane, height, width, ty * M, tx * M, pool);
   }
@@ -326,8 +354,8 @@ CPU_KERNEL void conv_f32_nchwc_winograd_fused(__global const float *restrict in,
         __global const char *next = (__global const char *)(weights + u_floats);
         for (int b = 0; b < blocks; b++, next += ic_blocks * VEC * next_step)
           multiply_block(v + f * slot + (size_t)b * ic_blocks * TILES * VEC, weights, ic_blocks,
-                         p + f * slot + g * OC_BLOCKS * oc_stride + (size_t)b * TILES * VEC, oc_stride, next,
-                         next_step);
+                         p + f * slot + g * OC_BLOCKS * oc_stride + (size_t)b * TILES * VEC, oc_stride, TILES, next,
+                         next_step, 0, 0);
       }
     }
     for (int o = 0; o < oc_blocks; o++) {

@@ -56,10 +56,20 @@ static size_t fused_groups(const clvgg_device_info *dev) {
 #define CACHE_BYTES 1.5e6
 #define SPILT_BYTES 2e6
 
-static double multiply_flops(const geometry *g, const int *param, size_t tiles) {
-  const size_t padded = size_round_up(tiles, (size_t)param[TILES]);
-  return 2.0 * (double)(g->freqs * padded) * (double)(g->ic_blocks * g->oc_groups * (size_t)param[OC_BLOCKS]) *
+/* places: tiles, and the empty places of blocks that are multiplied all the same. */
+static double multiply_flops(const geometry *g, const int *param, size_t places) {
+  return 2.0 * (double)(g->freqs * places) * (double)(g->ic_blocks * g->oc_groups * (size_t)param[OC_BLOCKS]) *
          (double)(g->block * g->block);
+}
+
+/* Blocks of TILES tiles and of one less leave no place empty, if there are enough tiles. */
+static size_t staged_places(const int *param, size_t tiles) {
+  const size_t most = (size_t)param[TILES], blocks = size_ceil_div(tiles, most);
+  return tiles >= blocks * (most - 1) ? tiles : blocks * most;
+}
+
+static size_t fused_places(const int *param, size_t tiles) {
+  return size_round_up(tiles, (size_t)param[TILES]);
 }
 
 /* A value's way through both transforms, loads and stores included; F(6, 3)'s have more terms. */
@@ -74,14 +84,23 @@ static double weight_bytes(const geometry *g, const int *param) {
 
 /* Operations that are done, counted in conv_winograd.cl: those of input_row and output_row, an fma as two. A tile's input takes
  * N rows and N columns of the first, its output N columns and M rows of the second. */
-static void work(const algo_problem *p, const int *param, double *flops, double *weights) {
+static void work(const algo_problem *p, const int *param, size_t (*places)(const int *param, size_t tiles),
+                 double *flops, double *weights) {
   static const double row_flops[3][2] = {{4, 4}, {19, 13}, {38, 30}}; /* M = 2, 4, 6 */
   const geometry g = measure(p, param);
   const size_t m = (size_t)param[M], n = m + 2, tiles = p->batch * g.tiles_image;
   const double input = (double)(2 * n * g.ic_blocks) * row_flops[m / 2 - 1][0];
   const double output = (double)((n + m) * g.oc_blocks) * row_flops[m / 2 - 1][1];
-  *flops = multiply_flops(&g, param, tiles) + (input + output) * (double)(tiles * g.block);
+  *flops = multiply_flops(&g, param, places(param, tiles)) + (input + output) * (double)(tiles * g.block);
   *weights = weight_bytes(&g, param);
+}
+
+static void staged_work(const algo_problem *p, const int *param, double *flops, double *weights) {
+  work(p, param, staged_places, flops, weights);
+}
+
+static void fused_work(const algo_problem *p, const int *param, double *flops, double *weights) {
+  work(p, param, fused_places, flops, weights);
 }
 
 static double staged_cost(const clvgg_device_info *dev, const algo_problem *p, const int *param) {
@@ -89,8 +108,8 @@ static double staged_cost(const clvgg_device_info *dev, const algo_problem *p, c
   const size_t tiles = p->batch * g.tiles_image;
   const double scratch = 4.0 * (double)(g.freqs * tiles * g.block) * (double)(g.ic_blocks + g.oc_blocks);
   const double beyond = scratch < CACHE_BYTES * (double)fused_groups(dev) ? 0 : scratch;
-  return multiply_flops(&g, param, tiles) / 0.9 + transform_flops(&g, param, tiles) + FLOPS_A_SCRATCH_BYTE * beyond +
-         FLOPS_A_COLD_BYTE * weight_bytes(&g, param);
+  return multiply_flops(&g, param, staged_places(param, tiles)) / 0.9 + transform_flops(&g, param, tiles) +
+         FLOPS_A_SCRATCH_BYTE * beyond + FLOPS_A_COLD_BYTE * weight_bytes(&g, param);
 }
 
 /* A slot of the fused form's scratch: what a strip has at one place of its tiles. */
@@ -329,18 +348,13 @@ static clvgg_status enqueue_part(algo_instance *inst, size_t first, size_t image
   const winograd_state *state = inst->state;
   const layer_shape *s = &inst->problem.shape;
   const geometry g = measure(&inst->problem, inst->param);
-  const size_t blocks = size_ceil_div(images * g.tiles_image, (size_t)inst->param[TILES]);
+  const size_t tiles = images * g.tiles_image;
   const device_arg input[] = {arg_buffer(in->mem),  arg_buffer(workspace->mem), arg_int(first),
                               arg_int(g.ic_blocks), arg_int(s->in.h),           arg_int(s->in.w),
-                              arg_int(g.tiles_y),   arg_int(g.tiles_x),         arg_int(blocks)};
+                              arg_int(g.tiles_y),   arg_int(g.tiles_x),         arg_int(tiles)};
   TRY(device_launch(inst->dev, &state->input, input, COUNT_OF(input), (size_t[]){g.tiles_y, g.ic_blocks, images}, one));
-  const device_arg multiply[] = {arg_buffer(workspace->mem),
-                                 arg_buffer(state->common.weights.panel[0].mem),
-                                 arg_int(g.ic_blocks),
-                                 arg_int(g.oc_groups),
-                                 arg_int(blocks),
-                                 arg_int(1),
-                                 arg_int(blocks)};
+  const device_arg multiply[] = {arg_buffer(workspace->mem), arg_buffer(state->common.weights.panel[0].mem),
+                                 arg_int(g.ic_blocks), arg_int(g.oc_groups), arg_int(tiles)};
   TRY(device_launch(inst->dev, &state->common.kernel, multiply, COUNT_OF(multiply), (size_t[]){g.oc_groups, g.freqs, 1},
                     one));
   const device_arg output[] = {arg_buffer(workspace->mem), arg_buffer(state->common.weights.bias.mem),
@@ -348,7 +362,7 @@ static clvgg_status enqueue_part(algo_instance *inst, size_t first, size_t image
                                arg_int(g.ic_blocks),       arg_int(g.oc_blocks),
                                arg_int(g.oc_groups),       arg_int(s->in.h),
                                arg_int(s->in.w),           arg_int(g.tiles_y),
-                               arg_int(g.tiles_x),         arg_int(blocks),
+                               arg_int(g.tiles_x),         arg_int(tiles),
                                arg_int(s->pool),           arg_float(algo_lowest(s))};
   return device_launch(inst->dev, &state->output, output, COUNT_OF(output), (size_t[]){g.tiles_y, g.oc_blocks, images},
                        one);
@@ -404,7 +418,7 @@ const algo algo_conv_winograd = {
     .supports = supports,
     .iterations = staged_iterations,
     .cost = staged_cost,
-    .work = work,
+    .work = staged_work,
     .workspace_bytes = staged_bytes,
     .prepare = prepare_staged,
     .enqueue = enqueue_staged,
@@ -423,7 +437,7 @@ const algo algo_conv_winograd_fused = {
     .supports = supports,
     .iterations = fused_iterations,
     .cost = fused_cost,
-    .work = work,
+    .work = fused_work,
     .workspace_bytes = fused_bytes,
     .prepare = prepare_fused,
     .enqueue = enqueue_fused,
