@@ -40,9 +40,10 @@ typedef half weight;
 typedef float weight;
 #define LOAD_WEIGHT(p) (*(__global const vec *)(p))
 #endif
-/* The hardware's own prefetching follows a stream of floats at the memory's speed, but not one of halves, each load of which is
- * several instructions. The hint is to keep what is fetched: reads marked for one use only are slower by half. */
-#if defined(PREFETCH) && defined(HALF)
+/* The hardware's own prefetching follows a stream of floats at the memory's speed, but not with more work between the loads: the
+ * conversions of halves, or several images. The hint is to keep what is fetched: reads marked for one use only are slower by
+ * half. */
+#if defined(PREFETCH) && (defined(HALF) || IMAGES > 1)
 #define FETCH(p) __builtin_prefetch((__global const char *)(p), 0, 3)
 #else
 #define FETCH(p)

@@ -52,9 +52,11 @@ static size_t fused_groups(const clvgg_device_info *dev) {
  * and scratch beyond the second level cache, written and read. */
 #define FLOPS_A_COLD_BYTE    14.0
 #define FLOPS_A_SCRATCH_BYTE 20.0
-/* A core's second level cache: what scratch and weights may take together, and the strip whose scratch leaves it entirely. */
+/* A core's second level cache: what scratch and weights may take together; a strip's scratch that counts as beyond it once, in
+ * proportion; and how often at most. */
 #define CACHE_BYTES 1.5e6
 #define SPILT_BYTES 2e6
+#define MOST_SPILT  2.5
 
 /* places: tiles, and the empty places of blocks that are multiplied all the same. */
 static double multiply_flops(const geometry *g, const int *param, size_t places) {
@@ -137,7 +139,7 @@ static double fused_cost(const clvgg_device_info *dev, const algo_problem *p, co
   const bool cached = weights + strip_bytes <= CACHE_BYTES;
   /* The longer the strip, the more of its scratch the weights drive out of the cache. */
   const double scratch = strip_bytes / (double)param[STRIP] * (double)(share * groups);
-  const double spilt = scratch * fmin(1, strip_bytes / SPILT_BYTES);
+  const double spilt = scratch * fmin(MOST_SPILT, strip_bytes / SPILT_BYTES);
   const size_t busiest = share * groups * (size_t)param[TILES];
   return multiply_flops(&g, param, busiest) / 0.9 + transform_flops(&g, param, busiest) + FLOPS_A_COLD_BYTE * weights +
          again_flops_a_byte(param, cached) * weights * (strips - 1) + FLOPS_A_SCRATCH_BYTE * spilt;
