@@ -1,4 +1,4 @@
-/* The base folder: half precision, sizes, seeded numbers, files, error texts, the parallel loop, the log. */
+/* The base folder: half precision, 24-bit integers, sizes, seeded numbers, files, error texts, the parallel loop, the log. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include <float.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -17,6 +18,7 @@
 
 #include "base/file.h"
 #include "base/half.h"
+#include "base/int24.h"
 #include "base/parallel.h"
 #include "base/random.h"
 #include "base/size.h"
@@ -122,6 +124,100 @@ static void float_to_half_array_rounds_every_interval(void **state) {
       assert_int_equal(out[0], halves[i]);
   }
   assert_true(float_to_half_array(NULL, NULL, 0));
+}
+
+/* ---- 24-bit integers */
+
+#define ROW 1000
+
+/* A row's integers; checks that they are the nearest to its weights. */
+static void int24_of_row(const float *row, int32_t *q) {
+  float scales[ROW];
+  int16_t high[ROW];
+  uint8_t low[ROW];
+  const double largest = (double)int24_largest(row, ROW, 0), scale = (double)int24_scale((float)largest);
+  /* Half a step of 2^23 - 1 steps, the step rounded to f32; and half of the least step there is. */
+  const double allowed = fmax(0x1p-24 * (1 + 0x1p-22) * largest, 0x1p-127);
+  for (size_t i = 0; i < ROW; i++) scales[i] = (float)scale;
+  float_to_int24_array(row, scales, ROW, high, low);
+  for (size_t i = 0; i < ROW; i++) {
+    q[i] = high[i] * 256 + low[i];
+    assert_true(q[i] >= -INT24_LARGEST && q[i] <= INT24_LARGEST);
+    assert_true((float)q[i] == (double)q[i]);
+    const double error = fabs(q[i] * scale - (double)row[i]);
+    assert_true(error <= allowed && error <= scale / 2 * (1 + 0x1p-29));
+  }
+}
+
+static void int24_is_within_half_a_step(void **state) {
+  (void)state;
+  float row[ROW];
+  int32_t q[ROW];
+  static const float ranges[] = {1, 0.01f, 3e-20f, 0x1p-103f, 0x1p-120f, FLT_MIN, 0x1p-140f, 0x1p-149f, 1e20f, FLT_MAX};
+  for (size_t k = 0; k < sizeof ranges / sizeof *ranges; k++) {
+    random_fill(k, -1, 1, row, ROW);
+    for (size_t i = 0; i < ROW; i++) row[i] *= ranges[k];
+    int24_of_row(row, q);
+    row[ROW / 2] = -ranges[k]; /* the largest is negative */
+    int24_of_row(row, q);
+    if (ranges[k] >= 0x1p-103f) assert_int_equal(q[ROW / 2], -INT24_LARGEST);
+    row[ROW - 1] = ranges[k];
+    row[0] = 0;
+    int24_of_row(row, q);
+    assert_int_equal(q[0], 0);
+    assert_int_equal(q[ROW - 1], -q[ROW / 2]);
+  }
+  /* A huge range: exponents up to 124 at once. Half a step is a bit more than 1.5 * 2^100, and what is less is nothing. */
+  for (int i = 0; i < ROW; i++) row[i] = ldexpf(i % 2 ? -1.5f : 1.25f, i % 250 - 125);
+  int24_of_row(row, q);
+  for (int i = 0; i < ROW; i++) assert_int_equal(q[i] == 0, i % 250 - 125 <= 100);
+  memset(row, 0, sizeof row);
+  row[1] = -0.0f;
+  int24_of_row(row, q);
+  for (size_t i = 0; i < ROW; i++) assert_int_equal(q[i], 0);
+}
+
+/* Where the step is 1, integers are themselves, and ties go to the even one. */
+static void int24_is_exact_on_its_steps(void **state) {
+  (void)state;
+  float row[ROW] = {0, 0.5f, -0.5f, 1.5f, -1.5f, 2.5f, 255, 256, -1, -255, -256, -257, -8388607, 8388607, 8388606.5f};
+  static const int32_t expected[] = {0, 0, 0, 2, -2, 2, 255, 256, -1, -255, -256, -257, -8388607, 8388607, 8388606};
+  int32_t q[ROW];
+  for (int i = 15; i < ROW; i++) row[i] = (float)(i * 16771 - 8388607);
+  int24_of_row(row, q);
+  for (size_t i = 0; i < 15; i++) assert_int_equal(q[i], expected[i]);
+  for (int i = 15; i < ROW; i++) assert_int_equal(q[i], i * 16771 - 8388607);
+}
+
+/* However its step is rounded, the largest is the last step. */
+static void int24_holds_any_largest(void **state) {
+  (void)state;
+  for (size_t i = 0; i < 200000; i++) {
+    const float largest = ldexpf(1 + (float)random_uniform(7, i), (int)(i % 200) - 100), scale = int24_scale(largest);
+    int16_t high;
+    uint8_t low;
+    float_to_int24_array(&largest, &scale, 1, &high, &low);
+    assert_int_equal(high * 256 + low, INT24_LARGEST);
+  }
+}
+
+static void int24_notices_what_is_not_finite(void **state) {
+  (void)state;
+  const float odd[] = {NAN, -NAN, INFINITY, -INFINITY};
+  float row[ROW];
+  random_fill(1, -1, 1, row, ROW);
+  row[9] = -1.25f;
+  assert_true(int24_largest(row, ROW, 0) == 1.25f);
+  assert_true(int24_largest(row, ROW, 1.5f) == 1.5f);
+  assert_true(int24_largest(row, 0, 0) == 0);
+  for (size_t k = 0; k < 4; k++)
+    for (size_t i = 0; i < ROW; i += 37) {
+      const float kept = row[i];
+      row[i] = odd[k];
+      assert_false(isfinite(int24_largest(row, ROW, 0)));
+      row[i] = kept;
+      assert_false(isfinite(int24_largest(row, ROW, odd[k])));
+    }
 }
 
 static void bfloat16_is_the_upper_half(void **state) {
@@ -361,6 +457,10 @@ int main(void) {
       cmocka_unit_test(half_to_float_is_exact_for_all),
       cmocka_unit_test(float_to_half_rounds_to_nearest_even),
       cmocka_unit_test(float_to_half_array_rounds_every_interval),
+      cmocka_unit_test(int24_is_within_half_a_step),
+      cmocka_unit_test(int24_is_exact_on_its_steps),
+      cmocka_unit_test(int24_holds_any_largest),
+      cmocka_unit_test(int24_notices_what_is_not_finite),
       cmocka_unit_test(bfloat16_is_the_upper_half),
       cmocka_unit_test(sizes_notice_overflow),
       cmocka_unit_test(random_numbers_are_the_same_everywhere),
