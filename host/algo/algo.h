@@ -20,6 +20,13 @@ typedef struct algo_problem {
   size_t block; /* of ALGO_NCHWC: algo_block(dev) */
 } algo_problem;
 
+/* How weights are stored, from the most exact form to the least. The arithmetic is f32 with each. */
+typedef enum algo_form {
+  ALGO_F32,
+  ALGO_F24, /* 24-bit integers, and an f32 scale for each row (base/int24.h) */
+  ALGO_F16  /* IEEE half */
+} algo_form;
+
 /* A kernel macro that may be set: its name in the .cl file, and the values that it may take. */
 typedef struct algo_param {
   const char *name;
@@ -45,8 +52,10 @@ struct algo {
   algo_layout in, out;
   double error_growth; /* how much larger its rounding errors may be than those of direct sums; 0 means 1 */
   bool pools;          /* conv: can do the 2x2 max-pooling that follows, too */
-  bool f16_weights; /* stores weights in half precision: an answer of its own accuracy, so only where it was allowed */
-  double weight_error;      /* how far a stored weight may be off, relative to its value: 2^-11 in half precision */
+  algo_form form;      /* other weights than f32 give an answer of their own accuracy: only where that was allowed */
+  /* How far a stored weight may be off, relative to the largest of its row: half a step of 24-bit integers is 2^-24, and of halves
+   * it is 2^-11. */
+  double weight_error;
   const algo_param *params; /* ends at a NULL name; may be NULL */
 
   /* The values that rules pick from the device's capabilities and the shape. */

@@ -1,5 +1,5 @@
-/* fc_f32_gemv, fc_f16w_gemv and both for blocked activations (nchwc): every weight read once, in memory order; for CPUs. The
- * flattening of blocked activations is in the order of their weights. f16w stores weights in half precision. */
+/* fc_f32_gemv, fc_f24w_gemv, fc_f16w_gemv and all for blocked activations (nchwc): every weight read once, in memory order; for
+ * CPUs. The flattening of blocked activations is in the order of their weights. f24w and f16w store weights smaller. */
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,6 +7,7 @@
 
 #include "algo/blocked.h"
 #include "base/half.h"
+#include "base/int24.h"
 #include "base/parallel.h"
 
 enum { ROWS, IMAGES };
@@ -16,6 +17,14 @@ static const algo_param params[] = {
     [IMAGES] = {"IMAGES", "images computed at once", {1, 2, 4, 8, 12}},
     {0},
 };
+
+/* How the kernel wants weights of a form: bytes of a weight, bytes at a group's end for each row, and the kernel's macro. */
+static const struct {
+  size_t weight_bytes, row_bytes;
+  const char *option;
+} forms[] = {[ALGO_F32] = {sizeof(float), 0, ""},
+             [ALGO_F24] = {sizeof(int16_t) + sizeof(uint8_t), sizeof(float), " -DINT24"},
+             [ALGO_F16] = {sizeof(uint16_t), 0, " -DHALF"}};
 
 static bool is_blocked(const algo_instance *inst) {
   return inst->algo->in == ALGO_NCHWC;
@@ -41,24 +50,16 @@ static void choose(const clvgg_device_info *dev, const algo_problem *p, int *par
   param[ROWS] = images <= (wide ? 4 : 2) ? (wide ? 4 : 2) : 2;
 }
 
-static bool fits(const clvgg_device_info *dev, const algo_problem *p, const int *param, double weight_bytes,
-                 char *why) {
+static bool fits(const clvgg_device_info *dev, const algo_problem *p, const int *param, algo_form form, char *why) {
   if (!blocked_supported(dev, p, why)) return false;
   if (param[ROWS] * param[IMAGES] > (p->block == 16 ? 24 : 12))
     return algo_refuse(why, "ROWS=%d IMAGES=%d do not fit the vector registers", param[ROWS], param[IMAGES]);
-  const double bytes = weight_bytes * (double)stored_inputs(p, true) * (double)group_rows(p, param);
+  const double row = (double)forms[form].weight_bytes * (double)stored_inputs(p, true) + (double)forms[form].row_bytes;
+  const double bytes = row * (double)group_rows(p, param);
   if (bytes > (double)dev->max_alloc_bytes)
     return algo_refuse(why, "%zu rows of weights exceed the largest buffer of %llu MiB", group_rows(p, param),
                        (unsigned long long)(dev->max_alloc_bytes >> 20));
   return true;
-}
-
-static bool supports(const clvgg_device_info *dev, const algo_problem *p, const int *param, char *why) {
-  return fits(dev, p, param, 4, why);
-}
-
-static bool supports_half(const clvgg_device_info *dev, const algo_problem *p, const int *param, char *why) {
-  return fits(dev, p, param, 2, why);
 }
 
 static uint64_t iterations(const algo_problem *p, const int *param) {
@@ -68,45 +69,45 @@ static uint64_t iterations(const algo_problem *p, const int *param) {
 }
 
 /* Operations in the time that a byte of weights takes, and what another pass over them adds while they are in the cache. */
-static double traffic(const algo_problem *p, const int *param, double weight_bytes) {
+static double traffic(const algo_problem *p, const int *param, algo_form form) {
   const double weights = (double)layer_row_length(&p->shape) * (double)p->shape.out.c;
   const double passes = (double)size_ceil_div(p->batch, (size_t)param[IMAGES]);
-  return 10.0 * weights * (weight_bytes + 1.2 * (passes - 1));
+  return 10.0 * weights * ((double)forms[form].weight_bytes + 1.2 * (passes - 1));
 }
 
-static double cost(const clvgg_device_info *dev, const algo_problem *p, const int *param) {
-  (void)dev;
-  return traffic(p, param, 4);
+static void work_of(const algo_problem *p, algo_form form, double *flops, double *bytes) {
+  const double weights = (double)layer_row_length(&p->shape) * (double)p->shape.out.c;
+  *flops = 2.0 * (double)p->batch * weights;
+  *bytes = (double)forms[form].weight_bytes * weights + (double)(forms[form].row_bytes * p->shape.out.c);
 }
 
-static double cost_half(const clvgg_device_info *dev, const algo_problem *p, const int *param) {
-  (void)dev;
-  return traffic(p, param, 2);
-}
-
-static void work_of(const algo_problem *p, double weight_bytes, double *flops, double *bytes) {
-  *flops = 2.0 * (double)p->batch * (double)layer_row_length(&p->shape) * (double)p->shape.out.c;
-  *bytes = weight_bytes * (double)layer_row_length(&p->shape) * (double)p->shape.out.c;
-}
-
-static void work(const algo_problem *p, const int *param, double *flops, double *weight_bytes) {
-  (void)param;
-  work_of(p, 4, flops, weight_bytes);
-}
-
-static void work_half(const algo_problem *p, const int *param, double *flops, double *weight_bytes) {
-  (void)param;
-  work_of(p, 2, flops, weight_bytes);
-}
+/* The registry's functions of a form. */
+#define OF_FORM(name, form)                                                                                       \
+  static bool supports_##name(const clvgg_device_info *dev, const algo_problem *p, const int *param, char *why) { \
+    return fits(dev, p, param, form, why);                                                                        \
+  }                                                                                                               \
+  static double cost_##name(const clvgg_device_info *dev, const algo_problem *p, const int *param) {              \
+    (void)dev;                                                                                                    \
+    return traffic(p, param, form);                                                                               \
+  }                                                                                                               \
+  static void work_##name(const algo_problem *p, const int *param, double *flops, double *weight_bytes) {         \
+    (void)param;                                                                                                  \
+    work_of(p, form, flops, weight_bytes);                                                                        \
+  }
+OF_FORM(float, ALGO_F32)
+OF_FORM(int24, ALGO_F24)
+OF_FORM(half, ALGO_F16)
 
 typedef struct packing {
   const layer *l;
   const algo_problem *problem;
-  bool blocked, half;
-  size_t element;                   /* bytes of a stored weight */
-  size_t step, stored, first_group; /* first_group: of the mapped piece */
-  char *out;                        /* (groups, stored, step) of float, or of half */
-  atomic_bool no_memory, overflow;
+  bool blocked;
+  algo_form form;
+  size_t step, stored;            /* rows of a group, inputs as they lie in memory */
+  size_t step_bytes, group_bytes; /* weights of one input, and of all with what is at their end */
+  size_t first_group;             /* of the mapped piece */
+  char *out; /* (groups) of (stored, step) weights in their form, and step times what a row has at the end */
+  atomic_bool no_memory, unfit;
 } packing;
 
 /* Column k of a row, (c, y, x) in that order, at its place in memory. */
@@ -126,43 +127,75 @@ static void read_columns(const layer *l, size_t row, size_t first, size_t count,
   for (size_t i = 0; l->scale && i < count; i++) out[i] *= l->scale[row];
 }
 
-static bool store(const packing *k, const float *values, char *to) {
-  if (k->half) return float_to_half_array(values, (uint16_t *)(void *)to, k->step);
+/* The scales of a group's rows, those beyond the last included. False when a row has weights that are not finite. */
+static bool find_scales(const packing *k, size_t group, size_t rows, float *part, float *scales) {
+  const size_t length = layer_row_length(&k->l->shape);
+  bool finite = true;
+  for (size_t r = 0; r < k->step; r++) {
+    float largest = 0;
+    for (size_t at = 0; r < rows && at < length; at += READ) {
+      const size_t now = length - at < READ ? length - at : READ;
+      read_columns(k->l, group * k->step + r, at, now, part);
+      largest = int24_largest(part, now, largest);
+    }
+    finite &= isfinite(largest) != 0;
+    scales[r] = int24_scale(largest);
+  }
+  return finite;
+}
+
+/* The weights of one input. False when one of them does not fit. */
+static bool store(const packing *k, const float *values, const float *scales, char *to) {
+  void *at = to;
+  switch (k->form) {
+    case ALGO_F24:
+      float_to_int24_array(values, scales, k->step, at, (uint8_t *)at + k->step * sizeof(int16_t));
+      return true;
+    case ALGO_F16:
+      return float_to_half_array(values, at, k->step);
+    case ALGO_F32:
+      break;
+  }
   memcpy(to, values, k->step * sizeof *values);
   return true;
 }
 
 /* Columns first .. first + count - 1 (count <= COLUMNS) of a group, from rows of READ. */
-static bool pack_columns(const packing *k, const float *from, size_t rows, size_t first, size_t count, char *group) {
+static bool pack_columns(const packing *k, const float *from, size_t rows, const float *scales, size_t first,
+                         size_t count, char *group) {
   float columns[COLUMNS][STEPS];
-  bool fits_half = true;
+  bool all_fit = true;
   for (size_t r = 0; r < k->step; r++)
     for (size_t c = 0; c < count; c++) columns[c][r] = r < rows ? from[r * READ + c] : 0;
   for (size_t c = 0; c < count; c++)
-    fits_half &= store(k, columns[c], group + column(k, first + c) * k->step * k->element);
-  return fits_half;
+    all_fit &= store(k, columns[c], scales, group + column(k, first + c) * k->step_bytes);
+  return all_fit;
 }
 
 static void pack_group(size_t i, void *context) {
   packing *k = context;
   const size_t group = k->first_group + i, length = layer_row_length(&k->l->shape);
   const size_t rows_left = k->l->shape.out.c - group * k->step, rows = rows_left < k->step ? rows_left : k->step;
-  const size_t group_bytes = k->stored * k->step * k->element;
-  char *to = k->out + i * group_bytes;
+  char *to = k->out + i * k->group_bytes;
+  float scales[STEPS];
   float *part = malloc(sizeof *part * (size_t)STEPS * (size_t)READ); /* (rows, READ) */
   if (!part) {
     k->no_memory = true;
     return;
   }
-  if (k->stored != length) memset(to, 0, group_bytes);
-  bool fits_half = true;
-  for (size_t at = 0; at < length; at += READ) {
+  bool all_fit = true;
+  if (k->form == ALGO_F24) {
+    all_fit = find_scales(k, group, rows, part, scales);
+    memcpy(to + k->stored * k->step_bytes, scales, k->step * sizeof *scales);
+  }
+  if (k->stored != length) memset(to, 0, k->stored * k->step_bytes);
+  for (size_t at = 0; all_fit && at < length; at += READ) {
     const size_t now = length - at < READ ? length - at : READ;
     for (size_t r = 0; r < rows; r++) read_columns(k->l, group * k->step + r, at, now, part + r * READ);
     for (size_t c = 0; c < now; c += COLUMNS)
-      fits_half &= pack_columns(k, part + c, rows, at + c, now - c < COLUMNS ? now - c : COLUMNS, to);
+      all_fit &= pack_columns(k, part + c, rows, scales, at + c, now - c < COLUMNS ? now - c : COLUMNS, to);
   }
-  if (!fits_half) k->overflow = true;
+  if (!all_fit) k->unfit = true;
   free(part);
 }
 
@@ -171,20 +204,20 @@ static void pack_group(size_t i, void *context) {
 
 static clvgg_status fill_panel(algo_instance *inst, packing *k, size_t first_group, size_t groups,
                                const device_buffer *panel) {
-  const size_t group_bytes = k->stored * k->step * k->element;
-  const size_t most = PIECE_BYTES / group_bytes ? PIECE_BYTES / group_bytes : 1;
+  const size_t most = PIECE_BYTES / k->group_bytes ? PIECE_BYTES / k->group_bytes : 1;
   for (size_t done = 0; done < groups;) {
     const size_t now = groups - done < most ? groups - done : most;
     void *mapped;
-    TRY(device_map(inst->dev, panel, done * group_bytes, now * group_bytes, &mapped));
+    TRY(device_map(inst->dev, panel, done * k->group_bytes, now * k->group_bytes, &mapped));
     k->first_group = first_group + done;
     k->out = mapped;
     parallel_for(now, pack_group, k);
     TRY(device_unmap(inst->dev, panel, mapped));
     if (k->no_memory) return base_fail(CLVGG_ERROR_MEMORY, "no memory for %s's weights", k->l->name);
-    if (k->overflow)
-      return base_fail(CLVGG_ERROR_UNSUPPORTED,
-                       "%s has weights of 65520 or more, which half precision cannot hold; use f32", k->l->name);
+    if (k->unfit)
+      return base_fail(CLVGG_ERROR_UNSUPPORTED, "%s has weights %s cannot hold; use f32", k->l->name,
+                       k->form == ALGO_F16 ? "of 65520 or more, which half precision"
+                                           : "that are not finite, which integers of 24 bits");
     done += now;
   }
   return CLVGG_OK;
@@ -194,12 +227,13 @@ static clvgg_status upload(algo_instance *inst, const layer *l, packed_weights *
   packing k = {.l = l,
                .problem = &inst->problem,
                .blocked = is_blocked(inst),
-               .half = inst->algo->f16_weights,
-               .element = inst->algo->f16_weights ? sizeof(uint16_t) : sizeof(float),
+               .form = inst->algo->form,
                .step = group_rows(&inst->problem, inst->param),
                .stored = stored_inputs(&inst->problem, is_blocked(inst))};
-  const size_t groups = size_ceil_div(l->shape.out.c, k.step), group_bytes = k.stored * k.step * k.element;
-  const size_t limit = (size_t)device_info(inst->dev)->max_alloc_bytes / group_bytes;
+  k.step_bytes = k.step * forms[k.form].weight_bytes;
+  k.group_bytes = k.stored * k.step_bytes + k.step * forms[k.form].row_bytes; /* fits a buffer: supports was asked */
+  const size_t groups = size_ceil_div(l->shape.out.c, k.step);
+  const size_t limit = (size_t)device_info(inst->dev)->max_alloc_bytes / k.group_bytes;
   const size_t panel_groups = groups < limit ? groups : limit;
   *w = (packed_weights){.rows = l->shape.out.c,
                         .length = k.stored,
@@ -212,7 +246,7 @@ static clvgg_status upload(algo_instance *inst, const layer *l, packed_weights *
   clvgg_status status = w->panel && bias ? CLVGG_OK : base_fail(CLVGG_ERROR_MEMORY, "no memory for %s", l->name);
   for (size_t i = 0; i < w->panels && !status; i++) {
     const size_t first = i * panel_groups, count = groups - first < panel_groups ? groups - first : panel_groups;
-    status = device_buffer_create(inst->dev, count * group_bytes, &w->panel[i]);
+    status = device_buffer_create(inst->dev, count * k.group_bytes, &w->panel[i]);
     if (!status) status = fill_panel(inst, &k, first, count, &w->panel[i]);
   }
   if (!status) status = device_buffer_create(inst->dev, groups * k.step * sizeof *bias, &w->bias);
@@ -226,9 +260,8 @@ static clvgg_status upload(algo_instance *inst, const layer *l, packed_weights *
 
 static clvgg_status prepare(algo_instance *inst, const layer *l) {
   TRY(algo_state_open(inst));
-  const bool half = inst->algo->f16_weights;
   char more[80];
-  snprintf(more, sizeof more, " -DKERNEL_NAME=%s%s", inst->algo->name, half ? " -DHALF" : "");
+  snprintf(more, sizeof more, " -DKERNEL_NAME=%s%s", inst->algo->name, forms[inst->algo->form].option);
   TRY(blocked_build(inst, "fc_gemv.cl", inst->algo->name, more, &algo_state_of(inst)->kernel));
   return upload(inst, l, &algo_state_of(inst)->weights);
 }
@@ -255,15 +288,17 @@ static clvgg_status enqueue(algo_instance *inst, size_t batch, const device_buff
   return CLVGG_OK;
 }
 
-#define GEMV(text, layout, can, model, half)                                                          \
-  {                                                                                                   \
-    .name = (text), .op = LAYER_FC, .in = (layout), .out = ALGO_NCHW, .f16_weights = (half),          \
-    .weight_error = (half) ? 0x1p-11 : 0, .params = params, .choose = choose, .supports = (can),      \
-    .iterations = iterations, .cost = (model), .work = (half) ? work_half : work, .prepare = prepare, \
-    .enqueue = enqueue, .release = algo_state_release                                                 \
+#define GEMV(text, layout, stored_as, error, function)                                                              \
+  {                                                                                                                 \
+    .name = (text), .op = LAYER_FC, .in = (layout), .out = ALGO_NCHW, .form = (stored_as), .weight_error = (error), \
+    .params = params, .choose = choose, .supports = supports_##function, .iterations = iterations,                  \
+    .cost = cost_##function, .work = work_##function, .prepare = prepare, .enqueue = enqueue,                       \
+    .release = algo_state_release                                                                                   \
   }
 
-const algo algo_fc_gemv = GEMV("fc_f32_gemv", ALGO_NCHW, supports, cost, false);
-const algo algo_fc_gemv_nchwc = GEMV("fc_f32_nchwc_gemv", ALGO_NCHWC, supports, cost, false);
-const algo algo_fc_gemv_half = GEMV("fc_f16w_gemv", ALGO_NCHW, supports_half, cost_half, true);
-const algo algo_fc_gemv_half_nchwc = GEMV("fc_f16w_nchwc_gemv", ALGO_NCHWC, supports_half, cost_half, true);
+const algo algo_fc_gemv = GEMV("fc_f32_gemv", ALGO_NCHW, ALGO_F32, 0, float);
+const algo algo_fc_gemv_nchwc = GEMV("fc_f32_nchwc_gemv", ALGO_NCHWC, ALGO_F32, 0, float);
+const algo algo_fc_gemv_int24 = GEMV("fc_f24w_gemv", ALGO_NCHW, ALGO_F24, 0x1p-24, int24);
+const algo algo_fc_gemv_int24_nchwc = GEMV("fc_f24w_nchwc_gemv", ALGO_NCHWC, ALGO_F24, 0x1p-24, int24);
+const algo algo_fc_gemv_half = GEMV("fc_f16w_gemv", ALGO_NCHW, ALGO_F16, 0x1p-11, half);
+const algo algo_fc_gemv_half_nchwc = GEMV("fc_f16w_nchwc_gemv", ALGO_NCHWC, ALGO_F16, 0x1p-11, half);

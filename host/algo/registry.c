@@ -23,6 +23,8 @@ static const algo *const registry[] = {
     /* fully connected */
     &algo_fc_gemv_half_nchwc,
     &algo_fc_gemv_half,
+    &algo_fc_gemv_int24_nchwc,
+    &algo_fc_gemv_int24,
     &algo_fc_gemv_nchwc,
     &algo_fc_gemv,
     &algo_fc_tiled,

@@ -32,8 +32,10 @@ clvgg_status clvgg_engine_open(clvgg_device *device, const clvgg_model *model, c
   if (all.max_batch < 1 || all.max_batch > CLVGG_MAX_BATCH)
     return base_fail(CLVGG_ERROR_ARGUMENT, "clvgg_engine_options: max_batch is %zu, expected 1 to %d", all.max_batch,
                      CLVGG_MAX_BATCH);
-  if (all.precision != CLVGG_PRECISION_F32 && all.precision != CLVGG_PRECISION_F16W)
-    return base_fail(CLVGG_ERROR_ARGUMENT, "clvgg_engine_options: precision is %d, expected 0 (f32) or 1 (f16w)",
+  if (all.precision != CLVGG_PRECISION_F32 && all.precision != CLVGG_PRECISION_F16W &&
+      all.precision != CLVGG_PRECISION_F24W)
+    return base_fail(CLVGG_ERROR_ARGUMENT,
+                     "clvgg_engine_options: precision is %d, expected 0 (f32), 1 (f16w) or 2 (f24w)",
                      (int)all.precision);
   clvgg_engine *e = calloc(1, sizeof *e);
   if (!e) return base_fail(CLVGG_ERROR_MEMORY, "no memory for an engine");

@@ -41,10 +41,14 @@ static clvgg_status open_buffers(engine *e) {
   return CLVGG_OK;
 }
 
+/* Exacter forms are allowed, too: where a precision's own is not there, and where they are faster. */
+static algo_form form_of(clvgg_precision precision) {
+  return precision == CLVGG_PRECISION_F16W ? ALGO_F16 : precision == CLVGG_PRECISION_F24W ? ALGO_F24 : ALGO_F32;
+}
+
 static clvgg_status open_parts(engine *e, const layer *layers, size_t count, const clvgg_engine_options *options) {
-  const plan_options wishes = {.wanted = options->algorithm,
-                               .f16_weights = options->precision == CLVGG_PRECISION_F16W,
-                               .small_memory = options->small_memory != 0};
+  const plan_options wishes = {
+      .wanted = options->algorithm, .form = form_of(options->precision), .small_memory = options->small_memory != 0};
   TRY(trusted_plan(e->dev, layers, count, e->max_batch, &wishes, &e->plan));
   e->instances = calloc(e->plan.count, sizeof *e->instances);
   e->step_ms = calloc(e->plan.count, sizeof *e->step_ms);

@@ -84,11 +84,11 @@ static clvgg_status check_wanted(const char *wanted) {
   return CLVGG_OK;
 }
 
-/* Whether registry row k must not be used. Who asks for half precision by name has allowed it. */
+/* Whether registry row k must not be used. Who asks for a form of weights by name has allowed it. */
 static bool excluded(const search *s, size_t k) {
   const algo *a = algo_get(k);
   if (s->options->excluded && s->options->excluded[k]) return true;
-  return a->f16_weights && !s->options->f16_weights && !listed(s->options->wanted, a->name);
+  return a->form > s->options->form && !listed(s->options->wanted, a->name);
 }
 
 static double unknown_cost(const search *s, const algo *a, const algo_problem *p) {

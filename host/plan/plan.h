@@ -29,7 +29,7 @@ typedef struct plan {
 typedef struct plan_options {
   const char *wanted;   /* NULL, or a comma list of algorithm names to use wherever they are supported */
   const bool *excluded; /* NULL, or for each algorithm of the registry whether it must not be used */
-  bool f16_weights;     /* algorithms that store weights in half precision may be used */
+  algo_form form;       /* the least exact form of stored weights that may be used */
   bool small_memory;    /* prefer the smaller form of weights to the faster one */
 } plan_options;
 

@@ -239,12 +239,16 @@ CLVGG_API clvgg_status clvgg_image_load(const char *path, const clvgg_preprocess
 /* The most images that may be asked for at once. */
 #define CLVGG_MAX_BATCH 4096
 
-/* How weights are stored on the device; the arithmetic is f32. */
+/* How weights are stored on the device; the arithmetic is f32. The smaller forms are of fully connected layers' weights, where the
+ * device has an algorithm for them, and a weight that a form cannot hold is CLVGG_ERROR_UNSUPPORTED.
+ *
+ * F16W  IEEE half, rounded to nearest: half the memory and traffic. Weights of 65520 or more do not fit.
+ * F24W  24-bit integers and an f32 scale for each row of weights: three quarters of the memory and traffic. A weight is off by at
+ *       most 2^-24 of the largest of its row, about what sums in f32 are rounded by anyway. All finite weights fit. */
 typedef enum clvgg_precision {
   CLVGG_PRECISION_F32 = 0,
-  CLVGG_PRECISION_F16W =
-      1 /* fully connected layers' as IEEE half, rounded to nearest, where the device has an algorithm
-                            * for it: half the memory and traffic. A weight of 65520 or more is CLVGG_ERROR_UNSUPPORTED */
+  CLVGG_PRECISION_F16W = 1,
+  CLVGG_PRECISION_F24W = 2
 } clvgg_precision;
 
 typedef struct clvgg_engine_options {

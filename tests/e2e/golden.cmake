@@ -2,7 +2,8 @@
 add_executable(test_golden e2e/test_golden.c)
 target_link_libraries(test_golden PRIVATE clvgg_static PkgConfig::CMOCKA PkgConfig::OPENCL m)
 target_compile_definitions(test_golden PRIVATE TEST_DATA_DIR="${CMAKE_CURRENT_SOURCE_DIR}/data")
-foreach(case bundled_16 bundled_3 bundled_1 enqueue vgg11 vgg13 vgg16 vgg19 vgg11_bn vgg13_bn vgg16_bn vgg19_bn vgg11_160x192 vgg16_batch2)
+foreach(case bundled_16 bundled_3 bundled_1 bundled_f24w enqueue vgg11 vgg13 vgg16 vgg19 vgg11_bn vgg13_bn vgg16_bn vgg19_bn vgg11_160x192 vgg16_batch2
+  vgg11_f24w)
   add_test(NAME golden_${case} COMMAND test_golden ${case})
   # A whole network needs the machine for itself: all cores, and about 2 GB of memory for vgg19.
   set_tests_properties(golden_${case} PROPERTIES LABELS "e2e;golden" TIMEOUT 600 RUN_SERIAL TRUE)

@@ -56,6 +56,7 @@ static void wrong_usage_is_2_with_a_hint(void **state) {
       {"devices -m", "-m"},
       {"classify", "no image"},
       {"classify -k 0 x.png", "'0'"},
+      {"classify --precision f8 x.png", "'f8' is not f32|f16w|f24w"},
       {"classify -k -1 x.png", "'-1'"},
       {"classify -k 5x x.png", "'5x'"},
       {"classify -k 99999999999999999999999 x.png", "999"},
@@ -256,6 +257,27 @@ static void bench_measures_each_batch(void **state) {
   assert_non_null(strstr(last.out, "conv1_1"));
 }
 
+/* Which weights were used, not which were asked for: only on CPUs are there algorithms for smaller ones. */
+static void bench_names_the_precision(void **state) {
+  (void)state;
+  static const char *const precisions[] = {"f32", "f16w", "f24w"};
+  run("devices --json");
+  json_t *devices = parse();
+  int cpu = 0;
+  for (size_t i = 0; i < json_array_size(devices); i++) {
+    const json_t *d = json_array_get(devices, i);
+    if (json_is_true(field(d, "default", JSON_TRUE))) cpu = !strcmp(text(d, "type"), "cpu");
+  }
+  json_decref(devices);
+  for (size_t i = 0; i < 3; i++) {
+    run("bench --json -m %s/vgg16_bn_half_cifar10.safetensors -n 1 --precision %s", HOST_DATA_DIR, precisions[i]);
+    expect_code(0);
+    json_t *list = parse();
+    assert_string_equal(text(json_array_get(list, 0), "precision"), cpu ? precisions[i] : "f32");
+    json_decref(list);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(help_is_on_stdout),
@@ -267,6 +289,7 @@ int main(void) {
       cmocka_unit_test(unknown_names_are_1),
       cmocka_unit_test(verify_reports_cases),
       cmocka_unit_test(bench_measures_each_batch),
+      cmocka_unit_test(bench_names_the_precision),
   };
   return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -12,6 +12,7 @@
 
 #include <CL/cl.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,17 +33,25 @@
 #define CIFAR_PIXELS      (3 * 32 * 32)
 
 typedef struct golden_case {
-  const char *name; /* also the file: tests/data/golden/NAME.f32 */
+  const char *name;
   const char *family;
   size_t images, height, width;
+  clvgg_precision precision;
+  const char *file; /* tests/data/golden/FILE.f32; NULL: it has the case's name */
 } golden_case;
 
 static const golden_case network_cases[] = {
-    {"vgg11", "vgg11", 1, 224, 224},         {"vgg13", "vgg13", 1, 224, 224},
-    {"vgg16", "vgg16", 1, 224, 224},         {"vgg19", "vgg19", 1, 224, 224},
-    {"vgg11_bn", "vgg11_bn", 1, 224, 224},   {"vgg13_bn", "vgg13_bn", 1, 224, 224},
-    {"vgg16_bn", "vgg16_bn", 1, 224, 224},   {"vgg19_bn", "vgg19_bn", 1, 224, 224},
-    {"vgg11_160x192", "vgg11", 1, 160, 192}, {"vgg16_batch2", "vgg16", 2, 224, 224},
+    {"vgg11", "vgg11", 1, 224, 224},
+    {"vgg13", "vgg13", 1, 224, 224},
+    {"vgg16", "vgg16", 1, 224, 224},
+    {"vgg19", "vgg19", 1, 224, 224},
+    {"vgg11_bn", "vgg11_bn", 1, 224, 224},
+    {"vgg13_bn", "vgg13_bn", 1, 224, 224},
+    {"vgg16_bn", "vgg16_bn", 1, 224, 224},
+    {"vgg19_bn", "vgg19_bn", 1, 224, 224},
+    {"vgg11_160x192", "vgg11", 1, 160, 192},
+    {"vgg16_batch2", "vgg16", 2, 224, 224},
+    {"vgg11_f24w", "vgg11", 1, 224, 224, CLVGG_PRECISION_F24W, "vgg11"},
 };
 
 #define assert_ok(call)                                                                                           \
@@ -123,6 +132,7 @@ static void test_network(void **state) {
   options.max_batch = c->images;
   options.height = c->height;
   options.width = c->width;
+  options.precision = c->precision;
   assert_ok(clvgg_device_open(NULL, &device));
   assert_ok(clvgg_model_random(c->family, 1, &model));
   assert_ok(clvgg_engine_open(device, model, &options, &engine));
@@ -140,7 +150,7 @@ static void test_network(void **state) {
   const size_t n = c->images * info.classes;
   float *images = seeded(INPUT_STREAM, -2, 2, c->images * 3 * c->height * c->width);
   float *logits = poisoned(n);
-  float *expected = read_golden(c->name, n);
+  float *expected = read_golden(c->file ? c->file : c->name, n);
   assert_ok(clvgg_engine_run(engine, images, c->images, logits));
   assert_close(c->name, logits, expected, n, NETWORK_TOLERANCE);
 
@@ -240,6 +250,67 @@ static void test_bundled(void **state) {
   clvgg_engine_close(&engine);
   clvgg_model_close(&model);
   clvgg_device_close(&device);
+}
+
+/* ---- weights of 24 bits */
+
+/* A weight is off by 2^-24 of its row's largest at most; the sums of both are rounded in f32. */
+#define F24W_TOLERANCE 2e-6
+
+/* Logits of n images. True when a step of the plan stores weights in 24 bits. */
+static bool run_precision(clvgg_precision precision, const float *images, size_t n, float *logits) {
+  clvgg_device *device = NULL;
+  clvgg_model *model = NULL;
+  clvgg_engine *engine = NULL;
+  clvgg_engine_options options;
+  clvgg_engine_options_init(&options);
+  options.max_batch = n;
+  options.precision = precision;
+  assert_ok(clvgg_device_open(NULL, &device));
+  assert_ok(clvgg_model_open(NULL, NULL, &model));
+  assert_ok(clvgg_engine_open(device, model, &options, &engine));
+  assert_ok(clvgg_engine_run(engine, images, n, logits));
+  clvgg_engine_info info;
+  clvgg_engine_get_info(engine, &info);
+  bool stored = false;
+  for (size_t i = 0; i < info.layers; i++) {
+    clvgg_plan_layer step;
+    assert_ok(clvgg_engine_get_layer(engine, i, &step));
+    stored |= strstr(step.algorithm, "_f24w_") != NULL;
+  }
+  clvgg_device_info about;
+  clvgg_device_get_info(device, &about);
+  /* The algorithms that store weights so are made for CPUs. */
+  const bool possible = about.type == CLVGG_DEVICE_CPU && !about.software_rasteriser;
+  if (possible) assert_int_equal(stored, precision == CLVGG_PRECISION_F24W);
+  options.precision = (clvgg_precision)3;
+  clvgg_engine *none = NULL;
+  assert_int_equal(clvgg_engine_open(device, model, &options, &none), CLVGG_ERROR_ARGUMENT);
+  assert_non_null(strstr(clvgg_last_error(), "f24w"));
+  clvgg_engine_close(&engine);
+  clvgg_model_close(&model);
+  clvgg_device_close(&device);
+  return stored;
+}
+
+/* Beside the same plan with exact weights: on real images, one and several at a time. */
+static void test_bundled_f24w(void **state) {
+  (void)state;
+  clvgg_model *model = NULL;
+  cifar data;
+  assert_ok(clvgg_model_open(NULL, NULL, &model));
+  cifar_open(model, &data);
+  clvgg_model_close(&model);
+  for (size_t n = 1; n <= 16; n *= 4) {
+    float *exact = poisoned(n * CIFAR_CLASSES), *got = poisoned(n * CIFAR_CLASSES);
+    run_precision(CLVGG_PRECISION_F32, data.images, n, exact);
+    const bool stored = run_precision(CLVGG_PRECISION_F24W, data.images, n, got);
+    assert_close("bundled_f24w", got, exact, n * CIFAR_CLASSES, F24W_TOLERANCE);
+    if (!stored) assert_memory_equal(got, exact, n * CIFAR_CLASSES * sizeof *got);
+    free(exact);
+    free(got);
+  }
+  cifar_close(&data);
 }
 
 /* ---- the caller's own context, queue and buffers */
@@ -360,13 +431,15 @@ int main(int argc, char **argv) {
   enum {
     NETWORKS = sizeof network_cases / sizeof *network_cases,
     TURNS = sizeof turns / sizeof *turns,
-    ALL = NETWORKS + TURNS + 1
+    OTHERS = 2,
+    ALL = OTHERS + TURNS + NETWORKS
   };
-  struct CMUnitTest all[ALL] = {{"enqueue", test_enqueue, NULL, NULL, NULL}};
+  struct CMUnitTest all[ALL] = {{"enqueue", test_enqueue, NULL, NULL, NULL},
+                                {"bundled_f24w", test_bundled_f24w, NULL, NULL, NULL}};
   for (size_t i = 0; i < TURNS; i++)
-    all[1 + i] = (struct CMUnitTest){turns[i].name, test_bundled, NULL, NULL, (void *)&turns[i]};
+    all[OTHERS + i] = (struct CMUnitTest){turns[i].name, test_bundled, NULL, NULL, (void *)&turns[i]};
   for (size_t i = 0; i < NETWORKS; i++)
-    all[1 + TURNS + i] =
+    all[OTHERS + TURNS + i] =
         (struct CMUnitTest){network_cases[i].name, test_network, NULL, NULL, (void *)&network_cases[i]};
 
   struct CMUnitTest tests[ALL];

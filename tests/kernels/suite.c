@@ -6,6 +6,8 @@
 
 #include <cmocka.h>
 
+#include <math.h>
+
 #include "kernels/suite.h"
 
 #include "base/half.h"
@@ -29,12 +31,21 @@ bool suite_supports(const subject *sub, const layer_shape *s) {
 
 /* ---- one case */
 
-/* Rows of l rounded to half precision, its scale in them. */
-static float *half_rows(const layer *l) {
+/* What is left of a row of weights as 24-bit integers: multiples of 1 / (2^23 - 1) of its largest. */
+static void round_to_24_bits(float *row, size_t length) {
+  double largest = 0;
+  for (size_t i = 0; i < length; i++) largest = fmax(largest, fabs((double)row[i]));
+  const double scale = (float)(largest / 8388607);
+  for (size_t i = 0; largest > 0 && i < length; i++) row[i] = (float)(nearbyint((double)row[i] / scale) * scale);
+}
+
+/* Rows of l rounded as they are stored, its scale in them. */
+static float *stored_rows(algo_form form, const layer *l) {
   const size_t rows = l->shape.out.c, length = layer_row_length(&l->shape);
   float *values = allocate(rows * length);
   layer_read_rows(l, 0, rows, values);
-  for (size_t i = 0; i < rows * length; i++) values[i] = half_to_float(float_to_half(values[i]));
+  for (size_t r = 0; form == ALGO_F24 && r < rows; r++) round_to_24_bits(values + r * length, length);
+  for (size_t i = 0; form == ALGO_F16 && i < rows * length; i++) values[i] = half_to_float(float_to_half(values[i]));
   return values;
 }
 
@@ -42,17 +53,17 @@ static float *half_rows(const layer *l) {
  * f32's rounding is left between the two. */
 static float *reference(const algo *a, const layer *l, size_t n, const float *in) {
   const size_t out = n * shape3_elements(l->shape.out);
-  float *want = allocate(out), *halves = NULL;
+  float *want = allocate(out), *stored = NULL;
   if (l->shape.op == LAYER_CONVERT) {
     memcpy(want, in, out * sizeof *want);
     return want;
   }
   layer plain = *l;
   tensor weight;
-  if (a->f16_weights) {
-    halves = half_rows(l);
+  if (a->form != ALGO_F32) {
+    stored = stored_rows(a->form, l);
     weight = *l->weight;
-    weight.data = halves;
+    weight.data = stored;
     plain.weight = &weight;
     plain.scale = NULL;
   }
@@ -67,7 +78,7 @@ static float *reference(const algo *a, const layer *l, size_t n, const float *in
   } else {
     must(reference_layer(&plain, n, in, want));
   }
-  free(halves);
+  free(stored);
   return want;
 }
 

@@ -15,6 +15,9 @@
 
 #include <cmocka.h>
 
+#include <float.h>
+#include <math.h>
+
 #include "kernels/guarded.h"
 #include "kernels/suite.h"
 
@@ -83,7 +86,7 @@ static void right_with_every_parameter(void **state) {
   suite_parameters(sub, s, conv ? 2 : 5, !suite.small);
 }
 
-/* ---- half precision */
+/* ---- smaller forms of weights */
 
 /* An instance on a layer of one set of weights, made by hand. */
 static clvgg_status open_weights(const subject *sub, test_layer *t, algo_instance *out) {
@@ -136,11 +139,79 @@ static void half_weights_may_be_subnormal(void **state) {
   layer_free(&t);
 }
 
+/* Rows of every kind side by side, each with its own scale: products and sums that are exact in f32 show every bit of the
+ * integers, and both their parts. */
+static void int24_rows_have_their_scales(void **state) {
+  const subject *sub = *state;
+  enum { ROWS = 7, INPUTS = 3 };
+  const layer_shape s = fc_shape((shape3){INPUTS, 1, 1}, ROWS, false);
+  if (!suite_supports(sub, &s)) skip();
+  test_layer t;
+  layer_make(&s, false, 1, &t);
+  const float most = 8388607;
+  const float weights[ROWS][INPUTS] = {
+      {most, 1, -1},                       /* every bit of a scale of 1 */
+      {-most, -255, 257},                  /* the largest is negative; low bytes of negative integers */
+      {0, 0, 0},                           /* no scale at all */
+      {most * 0x1p-60f, 0x1p-60f, 1e-37f}, /* tiny; what is below half a step is nothing */
+      {most * 0x1p80f, -0x3p80f, 1},       /* huge */
+      {0x1p-126f, -0x3p-126f, 0x1p-140f},  /* too small for a scale of their own */
+      {most / 2, 0.5f, -128},              /* a scale of a half */
+  };
+  const float in[INPUTS] = {1, 0x1p24f, -0x1p10f};
+  const float want[ROWS] = {most + 0x1p24f + 0x1p10f,
+                            -most - 255 * 0x1p24f - 257 * 0x1p10f,
+                            0,
+                            most * 0x1p-60f + 0x1p-36f,
+                            most * 0x1p80f - 0x3p104f,
+                            0x1p-126f - 0x3p-102f,
+                            most / 2 + 0x1p23f + 0x1p17f};
+  memcpy(t.values, weights, sizeof weights);
+  for (size_t i = 0; i < ROWS; i++) t.l.bias[i] = 0;
+  const algo_problem problem = {.shape = s, .batch = 1, .block = sub->block};
+  guarded_run r;
+  guarded_open(suite.device, sub->a, &problem, NULL, &t.l, &r);
+  guarded_execute(&r, 1, in);
+  float *got = guarded_output(&r);
+  for (size_t i = 0; i < ROWS; i++)
+    if (fabsf(got[i] - want[i]) > 0x1p-23f * fabsf(want[i]))
+      fail_msg("row %zu is %.9g, not %.9g", i, (double)got[i], (double)want[i]);
+  free(got);
+  guarded_close(&r);
+  layer_free(&t);
+}
+
+static void int24_weights_are_finite(void **state) {
+  const subject *sub = *state;
+  const layer_shape s = fc_shape((shape3){700, 1, 1}, 3, false);
+  if (!suite_supports(sub, &s)) skip();
+  test_layer t;
+  layer_make(&s, false, 1, &t);
+  snprintf(t.l.name, sizeof t.l.name, "fc6");
+  algo_instance inst;
+  const float wrong[] = {INFINITY, -INFINITY, NAN};
+  const size_t places[] = {0, 700, 3 * 700 - 1};
+  for (size_t i = 0; i < COUNT(wrong); i++)
+    for (size_t k = 0; k < COUNT(places); k++) {
+      const float kept = t.values[places[k]];
+      t.values[places[k]] = wrong[i];
+      assert_int_equal(open_weights(sub, &t, &inst), CLVGG_ERROR_UNSUPPORTED);
+      assert_non_null(strstr(clvgg_last_error(), "fc6 has weights that are not finite"));
+      t.values[places[k]] = kept;
+    }
+  t.values[5] = FLT_MAX;
+  must(open_weights(sub, &t, &inst));
+  algo_close(&inst);
+  layer_free(&t);
+}
+
 static void add_algorithm(subject sub) {
   suite_add("right on odd shapes", sub, right_on_odd_shapes);
   if (sub.a->params) suite_add("right with every parameter", sub, right_with_every_parameter);
-  if (sub.a->f16_weights) suite_add("has half's range", sub, half_weights_have_their_range);
-  if (sub.a->f16_weights) suite_add("takes subnormal halves", sub, half_weights_may_be_subnormal);
+  if (sub.a->form == ALGO_F16) suite_add("has half's range", sub, half_weights_have_their_range);
+  if (sub.a->form == ALGO_F16) suite_add("takes subnormal halves", sub, half_weights_may_be_subnormal);
+  if (sub.a->form == ALGO_F24) suite_add("has a scale for each row", sub, int24_rows_have_their_scales);
+  if (sub.a->form == ALGO_F24) suite_add("takes finite weights only", sub, int24_weights_are_finite);
   suite_add("refuses bad arguments", sub, suite_bad_arguments_are_refused);
 }
 

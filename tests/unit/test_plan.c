@@ -183,25 +183,54 @@ static void small_memory_avoids_transformed_weights(void **state) {
   plan_free(&p);
 }
 
-static void half_precision_is_used_only_where_allowed(void **state) {
+static void smaller_weights_are_used_only_where_allowed(void **state) {
   (void)state;
   layer layers[4];
   middle_of_vgg16(layers);
-  plan p;
   const clvgg_device_info cpu = device(CLVGG_DEVICE_CPU), gpu = device(CLVGG_DEVICE_GPU);
-  const plan_options plain = {0}, allowed = {.f16_weights = true}, asked = {.wanted = "fc_f16w_nchwc_gemv"};
-  assert_int_equal(plan_make(&cpu, layers, 4, 1, &plain, &p), CLVGG_OK);
-  for (size_t i = 0; i < p.count; i++) assert_false(p.steps[i].algo->f16_weights);
-  plan_free(&p);
-  assert_int_equal(plan_make(&cpu, layers, 4, 1, &allowed, &p), CLVGG_OK);
-  assert_string_equal(p.steps[p.count - 1].algo->name, "fc_f16w_nchwc_gemv");
-  plan_free(&p);
-  assert_int_equal(plan_make(&cpu, layers, 4, 1, &asked, &p), CLVGG_OK);
-  assert_string_equal(p.steps[p.count - 1].algo->name, "fc_f16w_nchwc_gemv");
-  plan_free(&p);
-  assert_int_equal(plan_make(&gpu, layers, 4, 1, &allowed, &p), CLVGG_OK);
-  assert_false(p.steps[p.count - 1].algo->f16_weights);
-  plan_free(&p);
+  /* The smallest of the allowed forms is the fastest. By name each is to be had. */
+  static const struct {
+    plan_options options;
+    const char *expected;
+  } cases[] = {
+      {{0}, "fc_f32_nchwc_gemv"},
+      {{.form = ALGO_F24}, "fc_f24w_nchwc_gemv"},
+      {{.form = ALGO_F16}, "fc_f16w_nchwc_gemv"},
+      {{.wanted = "fc_f24w_nchwc_gemv"}, "fc_f24w_nchwc_gemv"},
+      {{.wanted = "fc_f16w_nchwc_gemv"}, "fc_f16w_nchwc_gemv"},
+      {{.wanted = "fc_f24w_nchwc_gemv", .form = ALGO_F16}, "fc_f24w_nchwc_gemv"},
+      {{.wanted = "fc_f32_nchwc_gemv", .form = ALGO_F24}, "fc_f32_nchwc_gemv"},
+      {{.small_memory = true}, "fc_f32_nchwc_gemv"},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+    for (size_t batch = 1; batch <= 64; batch *= 8) {
+      plan p;
+      assert_int_equal(plan_make(&cpu, layers, 4, batch, &cases[i].options, &p), CLVGG_OK);
+      assert_string_equal(p.steps[p.count - 1].algo->name, cases[i].expected);
+      for (size_t k = 0; k + 1 < p.count; k++) assert_int_equal(p.steps[k].algo->form, ALGO_F32);
+      plan_free(&p);
+      assert_int_equal(plan_make(&gpu, layers, 4, batch, &cases[i].options, &p), CLVGG_OK);
+      assert_int_equal(p.steps[p.count - 1].algo->form, ALGO_F32);
+      plan_free(&p);
+    }
+}
+
+/* Bytes of weights, as --memory small and explain have them. */
+static void smaller_weights_are_smaller(void **state) {
+  (void)state;
+  const algo_problem p = {.shape = {.op = LAYER_FC, .in = {512, 7, 7}, .out = {4096, 1, 1}}, .batch = 1, .block = 16};
+  const double weights = 25088.0 * 4096;
+  static const char *const names[] = {"fc_f32_nchwc_gemv", "fc_f24w_nchwc_gemv", "fc_f16w_nchwc_gemv"};
+  const double expected[] = {4 * weights, 3 * weights + 4 * 4096, 2 * weights};
+  const clvgg_device_info cpu = device(CLVGG_DEVICE_CPU);
+  for (size_t i = 0; i < 3; i++) {
+    const algo *a = algo_find(names[i]);
+    int param[ALGO_MAX_PARAMS] = {0};
+    double flops, bytes;
+    a->choose(&cpu, &p, param);
+    a->work(&p, param, &flops, &bytes);
+    assert_true(flops == 2 * weights && bytes == expected[i]);
+  }
 }
 
 static void impossible_sizes_are_refused(void **state) {
@@ -225,6 +254,7 @@ int main(void) {
                                      cmocka_unit_test(channels_are_rounded_up_to_blocks),
                                      cmocka_unit_test(excluded_algorithms_are_not_used),
                                      cmocka_unit_test(small_memory_avoids_transformed_weights),
-                                     cmocka_unit_test(half_precision_is_used_only_where_allowed)};
+                                     cmocka_unit_test(smaller_weights_are_used_only_where_allowed),
+                                     cmocka_unit_test(smaller_weights_are_smaller)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -181,10 +181,12 @@ static void measure(bench *b, const clvgg_model *model, size_t batch) {
   free(images);
 }
 
-/* What was used: on some devices no algorithm stores half precision. */
+/* What was used, the least exact first: on some devices no algorithm stores weights in another form than f32. */
 static const char *precision(const result *r) {
-  for (size_t i = 0; r->layers && i < r->engine.layers; i++)
-    if (strstr(r->layers[i].plan.algorithm, "_f16w_")) return "f16w";
+  static const char *const forms[] = {"f16w", "f24w"};
+  for (size_t k = 0; k < CLI_LENGTH(forms); k++)
+    for (size_t i = 0; r->layers && i < r->engine.layers; i++)
+      if (strstr(r->layers[i].plan.algorithm, forms[k])) return forms[k];
   return "f32";
 }
 

@@ -26,10 +26,14 @@ static void add_shared(option_set *set, const cli_usage *usage, cli_shared *shar
   const cli_option verbose = {'v',      "verbose",        NULL, "print the library's notes on stderr",
                               CLI_FLAG, &shared->verbose, 0,    0};
   const cli_option print_help = {'h', "help", NULL, "print this help", CLI_FLAG, help, 0, 0};
-  const cli_option precision = {0,          "precision",
-                                "f32|f16w", "f16w: fully connected layers' weights as half precision, where possible",
-                                CLI_CHOICE, &shared->precision,
-                                0,          0};
+  const cli_option precision = {0,
+                                "precision",
+                                "f32|f16w|f24w",
+                                "fully connected layers' weights as f32, f16, or integers of 24 bits",
+                                CLI_CHOICE,
+                                &shared->precision,
+                                0,
+                                0};
   const cli_option memory = {0,
                              "memory",
                              "fast|small",
