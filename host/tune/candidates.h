@@ -4,7 +4,12 @@
 
 #include "plan/plan.h"
 
-typedef enum candidate_state { CANDIDATE_NEW, CANDIDATE_TIMED, CANDIDATE_FAILED } candidate_state;
+typedef enum candidate_state {
+  CANDIDATE_NEW, /* to be timed, for the first time or again */
+  CANDIDATE_TIMED,
+  CANDIDATE_FAILED, /* it did not run */
+  CANDIDATE_PASSED  /* not timed: it could not win, or there was no time for it */
+} candidate_state;
 
 typedef struct candidate {
   const algo *algo;

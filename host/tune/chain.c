@@ -1,6 +1,7 @@
 /* Runs plan after plan on one engine until every way worth it was timed, then plans with the times. */
 #include "tune/chain.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #include "base/random.h"
@@ -10,6 +11,9 @@
 #include "tune/candidates.h"
 
 #define MOST_ROUNDS 12
+/* Plans that time the near ones again, and how much slower than a problem's best they are at most. */
+#define AGAIN_ROUNDS 4
+#define AGAIN_FACTOR 1.25
 /* Timed runs of a plan, after one that does not count; slow ones are stopped early. */
 #define MOST_RUNS  5
 #define LEAST_RUNS 2
@@ -64,10 +68,12 @@ static clvgg_status make_plan(const chain *c, bool explore, plan *out) {
   }
   for (size_t i = 0; i < c->candidates.count && !status; i++) {
     const candidate *one = &c->candidates.list[i];
-    if (one->state == CANDIDATE_FAILED)
+    if (one->state == CANDIDATE_FAILED) {
+      costs_remove(&costs, one->algo, &one->problem, one->param); /* it may have run before */
       status = costs_add(&costs, one->algo, &one->problem, one->param, FAILED_SECONDS);
-    else if (one->state == CANDIDATE_NEW && explore)
+    } else if (one->state == CANDIDATE_NEW && explore) {
       status = costs_add(&costs, one->algo, &one->problem, one->param, NEW_SECONDS * (double)one->rank);
+    }
   }
   plan_options wishes = engine_wishes(c->options);
   wishes.measured = &costs;
@@ -130,17 +136,47 @@ static clvgg_status make_images(chain *c) {
   return CLVGG_OK;
 }
 
+static double seconds_of(const chain *c, const candidate *one) {
+  const plan_cost *found = costs_find(&c->measured, one->algo, &one->problem, one->param);
+  return found ? found->seconds : INFINITY;
+}
+
+/* Makes new again what is near the best of its problem, where there is a choice. What disturbs a machine lasts for more than
+ * a plan's runs, and a plan later may be free of it; the least of both times counts. */
+static void look_again(chain *c) {
+  for (size_t i = 0; i < c->candidates.count; i++) {
+    candidate *one = &c->candidates.list[i];
+    double best = INFINITY, next = INFINITY; /* the two fastest of its problem */
+    for (size_t k = 0; k < c->candidates.count; k++) {
+      const candidate *other = &c->candidates.list[k];
+      if (!costs_same_problem(&other->problem, &one->problem)) continue;
+      const double seconds = seconds_of(c, other);
+      next = fmin(next, fmax(best, seconds));
+      best = fmin(best, seconds);
+    }
+    if (one->state == CANDIDATE_NEW) one->state = CANDIDATE_PASSED;
+    if (one->state == CANDIDATE_TIMED && next <= AGAIN_FACTOR * best && seconds_of(c, one) <= AGAIN_FACTOR * best)
+      one->state = CANDIDATE_NEW;
+  }
+}
+
 static clvgg_status measure(chain *c) {
   const plan_options wishes = engine_wishes(c->options);
   TRY(make_images(c));
   TRY(candidates_make(device_info(c->dev), c->layers, c->count, c->options->max_batch, &wishes, &c->candidates));
-  const size_t total = c->candidates.most < MOST_ROUNDS ? c->candidates.most : MOST_ROUNDS;
+  const size_t most = c->candidates.most < MOST_ROUNDS ? c->candidates.most : MOST_ROUNDS, total = most + AGAIN_ROUNDS;
   tell(c, 0, total);
   /* The plan that the models made comes first. */
   TRY(time_steps(c));
   bool more = true;
   for (size_t round = 1; round < MOST_ROUNDS && more; round++) {
-    tell(c, round < total ? round : total, total);
+    tell(c, round < most ? round : most, total);
+    TRY(explore(c, &more));
+  }
+  look_again(c);
+  more = true;
+  for (size_t round = 0; round < AGAIN_ROUNDS && more; round++) {
+    tell(c, most + round, total);
     TRY(explore(c, &more));
   }
   plan p;

@@ -41,15 +41,13 @@ static void write_kernels(void) {
     char path[256];
     snprintf(path, sizeof path, "%s/%s", kernels, s->name);
     const char *at = strcmp(s->name, "conv_direct_nchwc.cl") == 0 ? strstr(s->text, from) : NULL;
-    char *text = calloc(s->length + sizeof to, 1);
+    const size_t head = at ? (size_t)(at - s->text) : s->length,
+                 bytes = s->length + (at ? strlen(to) - strlen(from) : 0);
+    char *text = calloc(bytes + 1, 1);
     assert_non_null(text);
-    const size_t head = at ? (size_t)(at - s->text) : s->length;
     memcpy(text, s->text, head);
-    if (at) {
-      strcpy(text + head, to);
-      strcat(text, at + strlen(from));
-    }
-    must(file_write(path, text, at ? strlen(text) : s->length));
+    if (at) snprintf(text + head, bytes + 1 - head, "%s%s", to, at + strlen(from));
+    must(file_write(path, text, bytes));
     free(text);
     planted = planted || at;
   }
