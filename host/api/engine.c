@@ -1,5 +1,5 @@
 /* The public engine: checks arguments, keeps the model alive. */
-#include "engine/engine.h"
+#include "tune/chain.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +9,7 @@
 struct clvgg_engine {
   engine *engine;
   clvgg_model *model;
+  chain_report measuring; /* zeros without it */
 };
 
 void clvgg_engine_options_init(clvgg_engine_options *options) {
@@ -37,7 +38,9 @@ clvgg_status clvgg_engine_open(clvgg_device *device, const clvgg_model *model, c
                      (int)all.precision);
   clvgg_engine *e = calloc(1, sizeof *e);
   if (!e) return base_fail(CLVGG_ERROR_MEMORY, "no memory for an engine");
-  const clvgg_status status = engine_open(device, model_network(model), &all, &e->engine);
+  const network *net = model_network(model);
+  const clvgg_status status = all.measure ? chain_open(device, net, &all, &e->engine, &e->measuring)
+                                          : engine_open(device, net, &all, &e->engine);
   if (status != CLVGG_OK) {
     free(e);
     return status;
@@ -87,7 +90,10 @@ clvgg_status clvgg_engine_enqueue(clvgg_engine *e, struct _cl_mem *images, size_
 void clvgg_engine_get_info(const clvgg_engine *e, clvgg_engine_info *out) {
   if (!out) return;
   memset(out, 0, sizeof *out);
-  if (e) engine_get_info(e->engine, out);
+  if (!e) return;
+  engine_get_info(e->engine, out);
+  out->measure_ms = e->measuring.ms;
+  out->measured = e->measuring.measured;
 }
 
 clvgg_status clvgg_engine_get_layer(const clvgg_engine *e, size_t index, clvgg_plan_layer *out) {

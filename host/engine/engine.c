@@ -8,53 +8,121 @@
 #include "base/size.h"
 #include "engine/trusted.h"
 
+/* A step with its kernels and weights; not open: instance.algo is NULL. */
+typedef struct bound_step {
+  algo_instance instance;
+  uint64_t bytes; /* of weights on the device */
+} bound_step;
+
 struct engine {
   clvgg_device *dev;
   plan plan;
-  algo_instance *instances; /* one a step */
-  double *step_ms;          /* of the last profiled run; negative before */
+  bound_step *steps; /* (plan.count) */
+  double *step_ms;   /* (plan.count), of the last profiled run; negative before */
   device_buffer activation[2], workspace;
   device_timer *timer;
   size_t max_batch, image_elements, classes;
   shape3 input;
-  uint64_t weight_bytes;
+  uint64_t plain_weight_bytes;
+  uint64_t bytes_before, peak_bytes; /* of the device, when the engine was opened; the most above that meanwhile */
   double open_ms;
 };
 
+/* A step's weights are what its opening adds, so other engines of the device must not be opened meanwhile if they are to be
+ * counted right. */
 static clvgg_status open_steps(engine *e, const layer *layers) {
-  const uint64_t before = device_bytes_in_use(e->dev);
   for (size_t i = 0; i < e->plan.count; i++) {
+    if (e->steps[i].instance.algo) continue; /* kept */
     const plan_step *step = &e->plan.steps[i];
+    const uint64_t before = device_bytes_in_use(e->dev);
     layer l = layers[step->layer];
     l.shape = step->problem.shape;
-    const clvgg_status status = algo_open(step->algo, e->dev, &step->problem, step->param, &l, &e->instances[i]);
+    const clvgg_status status = algo_open(step->algo, e->dev, &step->problem, step->param, &l, &e->steps[i].instance);
     if (status != CLVGG_OK) return base_fail_in(status, "%s by %s", step->name, step->algo->name);
+    e->steps[i].bytes = device_bytes_in_use(e->dev) - before;
   }
-  TRY(device_finish(e->dev));
-  e->weight_bytes = device_bytes_in_use(e->dev) - before;
-  return CLVGG_OK;
+  return device_finish(e->dev);
+}
+
+/* A buffer of the size, or none: its contents do not matter between runs. */
+static clvgg_status fit_buffer(engine *e, size_t bytes, device_buffer *buffer) {
+  if (buffer->bytes == bytes) return CLVGG_OK;
+  device_buffer_release(e->dev, buffer);
+  return bytes ? device_buffer_create(e->dev, bytes, buffer) : CLVGG_OK;
 }
 
 static clvgg_status open_buffers(engine *e) {
-  for (int i = 0; i < 2; i++) TRY(device_buffer_create(e->dev, e->plan.activation_bytes[i], &e->activation[i]));
-  if (e->plan.workspace_bytes) TRY(device_buffer_create(e->dev, e->plan.workspace_bytes, &e->workspace));
-  return CLVGG_OK;
+  for (int i = 0; i < 2; i++) TRY(fit_buffer(e, e->plan.activation_bytes[i], &e->activation[i]));
+  return fit_buffer(e, e->plan.workspace_bytes, &e->workspace);
 }
 
-static clvgg_status open_parts(engine *e, const layer *layers, size_t count, const clvgg_engine_options *options) {
-  const plan_options wishes = {.wanted = options->algorithm,
-                               .f16_weights = options->precision == CLVGG_PRECISION_F16W,
-                               .small_memory = options->small_memory != 0};
-  TRY(trusted_plan(e->dev, layers, count, e->max_batch, &wishes, &e->plan));
-  e->instances = calloc(e->plan.count, sizeof *e->instances);
-  e->step_ms = calloc(e->plan.count, sizeof *e->step_ms);
-  if (!e->instances || !e->step_ms)
-    return base_fail(CLVGG_ERROR_MEMORY, "no memory for an engine of %zu steps", e->plan.count);
-  for (size_t i = 0; i < e->plan.count; i++) e->step_ms[i] = -1;
+/* Whether a step of one plan is a step of another, parameters and weights included. */
+static bool same_step(const plan_step *a, const plan_step *b) {
+  return a->algo == b->algo && a->layer == b->layer && a->layers == b->layers &&
+         costs_same_problem(&a->problem, &b->problem) && memcmp(a->param, b->param, sizeof a->param) == 0;
+}
+
+/* Moves to steps what can be kept of the engine's, and closes the rest. */
+static void take_steps(engine *e, const plan *next, bound_step *steps) {
+  for (size_t i = 0; i < e->plan.count; i++) {
+    bound_step *from = &e->steps[i];
+    for (size_t k = 0; k < next->count && from->instance.algo; k++)
+      if (same_step(&e->plan.steps[i], &next->steps[k]) && !steps[k].instance.algo) {
+        steps[k] = *from;
+        *from = (bound_step){0};
+      }
+    algo_close(&from->instance);
+  }
+}
+
+clvgg_status engine_change_plan(engine *e, const layer *layers, plan *p) {
+  bound_step *steps = calloc(p->count, sizeof *steps);
+  double *step_ms = calloc(p->count, sizeof *step_ms);
+  if (!steps || !step_ms) {
+    const size_t count = p->count;
+    free(steps);
+    free(step_ms);
+    plan_free(p);
+    return base_fail(CLVGG_ERROR_MEMORY, "no memory for an engine of %zu steps", count);
+  }
+  for (size_t i = 0; i < p->count; i++) step_ms[i] = -1;
+  if (e->steps) device_finish(e->dev); /* nothing may still use what is released */
+  device_timer_close(&e->timer);
+  take_steps(e, p, steps);
+  free(e->steps);
+  free(e->step_ms);
+  plan_free(&e->plan);
+  e->plan = *p;
+  e->steps = steps;
+  e->step_ms = step_ms;
+  *p = (plan){0};
   /* Activations first: when they do not fit, no time was lost on weights. */
   TRY(open_buffers(e));
   TRY(open_steps(e, layers));
+  const uint64_t peak = device_bytes_peak(e->dev);
+  e->peak_bytes = peak > e->bytes_before ? peak - e->bytes_before : 0;
   return device_timer_open(e->dev, e->plan.count + 1, &e->timer);
+}
+
+clvgg_status engine_layers(const network *net, const clvgg_engine_options *options, layer **layers, size_t *count) {
+  return network_layers(net, options->height ? options->height : net->input.h,
+                        options->width ? options->width : net->input.w, options->softmax != 0, layers, count);
+}
+
+plan_options engine_wishes(const clvgg_engine_options *options) {
+  return (plan_options){.wanted = options->algorithm,
+                        .f16_weights = options->precision == CLVGG_PRECISION_F16W,
+                        .small_memory = options->small_memory != 0};
+}
+
+/* Weights and biases as they are, in f32, each once. */
+static uint64_t plain_bytes(const layer *layers, size_t count) {
+  uint64_t floats = 0;
+  for (size_t i = 0; i < count; i++) {
+    const layer_shape *s = &layers[i].shape;
+    if (layers[i].weight) floats += (uint64_t)(layer_row_length(s) + 1) * s->out.c;
+  }
+  return floats * sizeof(float);
 }
 
 clvgg_status engine_open(clvgg_device *dev, const network *net, const clvgg_engine_options *options, engine **out) {
@@ -64,16 +132,20 @@ clvgg_status engine_open(clvgg_device *dev, const network *net, const clvgg_engi
   const double start = device_host_ms();
   e->dev = device_retain(dev);
   e->max_batch = options->max_batch;
+  e->bytes_before = device_bytes_in_use(dev);
+  device_peak_restart(dev);
   layer *layers = NULL;
   size_t count = 0;
-  clvgg_status status =
-      network_layers(net, options->height ? options->height : net->input.h,
-                     options->width ? options->width : net->input.w, options->softmax != 0, &layers, &count);
+  clvgg_status status = engine_layers(net, options, &layers, &count);
   if (status == CLVGG_OK) {
     e->input = layers[0].shape.in;
     e->image_elements = shape3_elements(e->input);
     e->classes = net->classes;
-    status = open_parts(e, layers, count, options);
+    e->plain_weight_bytes = plain_bytes(layers, count);
+    const plan_options wishes = engine_wishes(options);
+    plan p;
+    status = trusted_plan(dev, layers, count, e->max_batch, &wishes, &p);
+    if (status == CLVGG_OK) status = engine_change_plan(e, layers, &p);
   }
   free(layers);
   e->open_ms = device_host_ms() - start;
@@ -88,18 +160,23 @@ void engine_close(engine **pointer) {
   engine *e = *pointer;
   if (!e) return;
   *pointer = NULL;
-  if (e->instances) {
+  if (e->steps) {
     device_finish(e->dev); /* nothing may still use what is released */
-    for (size_t i = 0; i < e->plan.count; i++) algo_close(&e->instances[i]);
+    for (size_t i = 0; i < e->plan.count; i++) algo_close(&e->steps[i].instance);
   }
   device_timer_close(&e->timer);
   device_buffer_release(e->dev, &e->workspace);
   for (int i = 0; i < 2; i++) device_buffer_release(e->dev, &e->activation[i]);
-  free(e->instances);
+  free(e->steps);
   free(e->step_ms);
   plan_free(&e->plan);
   clvgg_device_close(&e->dev);
   free(e);
+}
+
+const plan *engine_plan(const engine *e, const double **step_ms) {
+  *step_ms = e->step_ms;
+  return &e->plan;
 }
 
 /* Enqueues all steps on n <= max_batch images that are in activation[0]. */
@@ -110,7 +187,7 @@ static clvgg_status enqueue_steps(engine *e, size_t n, bool timed) {
   }
   for (size_t i = 0; i < e->plan.count; i++) {
     const clvgg_status status =
-        algo_enqueue(&e->instances[i], n, &e->activation[i % 2], &e->activation[(i + 1) % 2], &e->workspace);
+        algo_enqueue(&e->steps[i].instance, n, &e->activation[i % 2], &e->activation[(i + 1) % 2], &e->workspace);
     if (status != CLVGG_OK) return base_fail_in(status, "%s by %s", e->plan.steps[i].name, e->plan.steps[i].algo->name);
     if (timed) TRY(device_timer_mark(e->timer));
   }
@@ -190,10 +267,12 @@ void engine_get_info(const engine *e, clvgg_engine_info *out) {
                              .height = e->input.h,
                              .width = e->input.w,
                              .classes = e->classes,
-                             .weight_bytes = e->weight_bytes,
+                             .plain_weight_bytes = e->plain_weight_bytes,
                              .activation_bytes = e->activation[0].bytes + e->activation[1].bytes,
                              .workspace_bytes = e->workspace.bytes,
+                             .peak_bytes = e->peak_bytes,
                              .open_ms = e->open_ms};
+  for (size_t i = 0; i < e->plan.count; i++) out->weight_bytes += e->steps[i].bytes;
   out->device_bytes = out->weight_bytes + out->activation_bytes + out->workspace_bytes;
 }
 

@@ -20,4 +20,17 @@ clvgg_status engine_enqueue(engine *e, struct _cl_mem *images, size_t n, struct 
 void engine_get_info(const engine *e, clvgg_engine_info *out);
 clvgg_status engine_get_layer(const engine *e, size_t index, clvgg_plan_layer *out);
 
+/* ---- for who makes plans by measuring an engine */
+
+/* The layers that an engine with these options computes, an array that the caller frees, and what its plan keeps to. */
+clvgg_status engine_layers(const network *net, const clvgg_engine_options *options, layer **layers, size_t *count);
+plan_options engine_wishes(const clvgg_engine_options *options);
+
+/* Makes the engine run another plan of the same layers and batch, which it takes over: *p is zeroed, on failure too. Steps that
+ * stay keep their kernels and weights; those that go are released before new ones are made. After a failure the engine takes
+ * another plan, or is closed, and nothing else. */
+clvgg_status engine_change_plan(engine *e, const layer *layers, plan *p);
+/* The plan, and each step's device time in the last profiled run, (plan.count); negative before. */
+const plan *engine_plan(const engine *e, const double **step_ms);
+
 #endif

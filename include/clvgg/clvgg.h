@@ -247,6 +247,9 @@ typedef enum clvgg_precision {
                             * for it: half the memory and traffic. A weight of 65520 or more is CLVGG_ERROR_UNSUPPORTED */
 } clvgg_precision;
 
+/* Reports done of total. Called on the thread that works. */
+typedef void (*clvgg_progress_fn)(size_t done, size_t total, void *user);
+
 typedef struct clvgg_engine_options {
   size_t struct_size;
   size_t max_batch;      /* images at once, 1 to CLVGG_MAX_BATCH; more are run in turns. Default 1 */
@@ -255,12 +258,18 @@ typedef struct clvgg_engine_options {
   const char *algorithm; /* NULL, or a comma list of algorithm names that are to be used wherever they are supported */
   clvgg_precision precision; /* default CLVGG_PRECISION_F32 */
   int small_memory; /* 1: weights as small as they can be stored, at the cost of time. 0, the default: the fastest form */
+  int measure; /* 1: the plan is made from times that opening measures with the whole network, in some seconds to minutes
+                * while the device should have nothing else to do; with steps whose source is "measured". 0, the
+                * default: from models and rules, at once */
+  clvgg_progress_fn progress; /* NULL, or how far measuring is */
+  void *progress_user;
 } clvgg_engine_options;
 
 CLVGG_API void clvgg_engine_options_init(clvgg_engine_options *options);
 
 /* Plans the network for the device, compiles the kernels, packs and uploads the weights. Retains device and model:
- * either may be closed before the engine. */
+ * either may be closed before the engine. Engines of one device are opened one after the other if their figures of memory
+ * are to be right. */
 CLVGG_API clvgg_status clvgg_engine_open(clvgg_device *device, const clvgg_model *model,
                                          const clvgg_engine_options *options, clvgg_engine **out);
 CLVGG_API void clvgg_engine_close(clvgg_engine **engine);
@@ -294,7 +303,12 @@ typedef struct clvgg_engine_info {
   size_t channels, height, width, classes;
   uint64_t device_bytes; /* device memory that the engine holds */
   uint64_t weight_bytes, activation_bytes, workspace_bytes;
-  double open_ms; /* kernels compiled, weights packed and uploaded */
+  double
+      open_ms; /* planned, algorithms checked, kernels compiled, weights packed and uploaded; measuring not included */
+  uint64_t peak_bytes;         /* the most device memory that opening, measuring and running held at once */
+  uint64_t plain_weight_bytes; /* of the network's weights and biases as f32, each once; weight_bytes are as packed */
+  double measure_ms;           /* what measuring took; 0 without it */
+  size_t measured;             /* times that it found: of an algorithm with parameters on a problem each */
 } clvgg_engine_info;
 
 CLVGG_API void clvgg_engine_get_info(const clvgg_engine *engine, clvgg_engine_info *out);
