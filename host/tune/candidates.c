@@ -41,7 +41,7 @@ candidate *candidates_find(const candidates *c, const algo *a, const algo_proble
 
 /* No model counts on a software rasteriser; see plan.c. */
 static bool has_model(const clvgg_device_info *dev, const algo *a) {
-  return a->cost && !(dev->type == CLVGG_DEVICE_CPU && dev->max_iterations > 0);
+  return a->cost && !dev->software_rasteriser;
 }
 
 static double cost_of(const clvgg_device_info *dev, const candidate *c) {
