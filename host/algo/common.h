@@ -15,7 +15,7 @@ extern const algo algo_fc_naive, algo_fc_tiled, algo_fc_clblast;
 extern const algo algo_conv_winograd, algo_conv_winograd_fused, algo_conv_direct_nchwc, algo_conv_direct_image;
 extern const algo algo_maxpool_nchwc, algo_avgpool_nchwc, algo_fc_gemv, algo_fc_gemv_nchwc;
 extern const algo algo_fc_gemv_half, algo_fc_gemv_half_nchwc;
-extern const algo algo_convert_to_blocked, algo_convert_to_plain;
+extern const algo algo_convert_to_blocked, algo_convert_to_plain, algo_convert_image;
 
 /* An instance's state, enough for every algorithm so far. */
 typedef struct algo_state {
@@ -57,6 +57,10 @@ void algo_conv_args(const algo_instance *inst, size_t batch, const device_buffer
 #define ALGO_FC_ARGS 10
 void algo_fc_args(const algo_instance *inst, size_t batch, size_t panel, const device_buffer *in,
                   const device_buffer *out, device_arg args[ALGO_FC_ARGS]);
+
+/* What kernels need to normalise the bytes of pixels: the means of red, green and blue, then the factors, which are 1 / std. */
+#define ALGO_PIXEL_ARGS 6
+void algo_pixel_args(const algo_instance *inst, device_arg args[ALGO_PIXEL_ARGS]);
 
 /* The least value that the epilogue lets through. */
 static inline float algo_lowest(const layer_shape *s) {

@@ -233,6 +233,10 @@ CLVGG_API void clvgg_preprocess_init(clvgg_preprocess *preprocess);
  * Grey becomes three equal channels; alpha is ignored. May be called from any thread. */
 CLVGG_API clvgg_status clvgg_image_load(const char *path, const clvgg_preprocess *preprocess, float *out);
 
+/* The same without the last step: out is 8-bit RGB of shape (height, width, 3), whatever bgr, mean and std are. A quarter of the
+ * bytes, for an engine opened with CLVGG_INPUT_RGB8, which does that step on the device. */
+CLVGG_API clvgg_status clvgg_image_load_rgb8(const char *path, const clvgg_preprocess *preprocess, uint8_t *out);
+
 /* ------------------------------------------------------------------- engine */
 
 /* The most images that may be asked for at once. */
@@ -246,6 +250,14 @@ typedef enum clvgg_precision {
                             * for it: half the memory and traffic. A weight of 65520 or more is CLVGG_ERROR_UNSUPPORTED */
 } clvgg_precision;
 
+/* What an engine is given. */
+typedef enum clvgg_input {
+  CLVGG_INPUT_F32 = 0, /* f32 (n, C, H, W), prepared: clvgg_image_load */
+  CLVGG_INPUT_RGB8 =
+      1 /* 8-bit pixels (n, H, W, 3) in the order red, green, blue: clvgg_image_load_rgb8. The device normalises
+                        * them on the way into the first layer. For networks of 3 input channels */
+} clvgg_input;
+
 typedef struct clvgg_engine_options {
   size_t struct_size;
   size_t max_batch;      /* images at once, 1 to CLVGG_MAX_BATCH; more are run in turns. Default 1 */
@@ -254,6 +266,9 @@ typedef struct clvgg_engine_options {
   const char *algorithm; /* NULL, or a comma list of algorithm names that are to be used wherever they are supported */
   clvgg_precision precision; /* default CLVGG_PRECISION_F32 */
   int small_memory; /* 1: weights as small as they can be stored, at the cost of time. 0, the default: the fastest form */
+  clvgg_input input;                  /* default CLVGG_INPUT_F32 */
+  const clvgg_preprocess *preprocess; /* with CLVGG_INPUT_RGB8: its bgr, mean and std count, and it need not outlive the
+                                       * call. NULL: the model's own */
 } clvgg_engine_options;
 
 CLVGG_API void clvgg_engine_options_init(clvgg_engine_options *options);
@@ -264,11 +279,17 @@ CLVGG_API clvgg_status clvgg_engine_open(clvgg_device *device, const clvgg_model
                                          const clvgg_engine_options *options, clvgg_engine **out);
 CLVGG_API void clvgg_engine_close(clvgg_engine **engine);
 
-/* images: n images, f32 (n, C, H, W), host memory. logits: f32 (n, classes). Returns when logits is written. */
+/* images: n images, f32 (n, C, H, W), host memory. logits: f32 (n, classes). Returns when logits is written.
+ * CLVGG_ERROR_ARGUMENT when the engine was opened for another input. */
 CLVGG_API clvgg_status clvgg_engine_run(clvgg_engine *engine, const float *images, size_t n, float *logits);
 
-/* The same on OpenCL buffers of the engine's context (clvgg_device_wrap), without waiting: work begins after the wait
- * events, and *done (may be NULL) is an event that the caller releases. Buffers must stay alive until then. */
+/* The same for an engine opened with CLVGG_INPUT_RGB8; images: 8-bit (n, H, W, 3). Logits are those of clvgg_engine_run on the
+ * normalised images, but for rounding. */
+CLVGG_API clvgg_status clvgg_engine_run_rgb8(clvgg_engine *engine, const uint8_t *images, size_t n, float *logits);
+
+/* The same on OpenCL buffers of the engine's context (clvgg_device_wrap), images in the form that the engine was opened for,
+ * without waiting: work begins after the wait events, and *done (may be NULL) is an event that the caller releases. Buffers
+ * must stay alive until then. A buffer that is too small is CLVGG_ERROR_ARGUMENT. */
 CLVGG_API clvgg_status clvgg_engine_enqueue(clvgg_engine *engine, struct _cl_mem *images, size_t n,
                                             struct _cl_mem *logits, uint32_t wait_count, struct _cl_event *const *wait,
                                             struct _cl_event **done);
@@ -310,6 +331,9 @@ typedef struct clvgg_run_times {
  * n must be at most max_batch. */
 CLVGG_API clvgg_status clvgg_engine_profile(clvgg_engine *engine, const float *images, size_t n, float *logits,
                                             clvgg_run_times *times);
+/* Likewise of clvgg_engine_run_rgb8. */
+CLVGG_API clvgg_status clvgg_engine_profile_rgb8(clvgg_engine *engine, const uint8_t *images, size_t n, float *logits,
+                                                 clvgg_run_times *times);
 
 /* ------------------------------------------------------------------ answers */
 

@@ -41,11 +41,14 @@ typedef struct test_layer {
   layer l;
   tensor weight;
   float *values;
+  pixel_map pixels;
 } test_layer;
 
-/* Random weights and bias where the op has them; batch_norm adds a scale for each output channel. */
+/* Random weights and bias where the op has them; batch_norm adds a scale for each output channel. Every other seed has pixels'
+ * channels in reverse. */
 static inline void layer_make(const layer_shape *s, bool batch_norm, uint64_t seed, test_layer *t) {
-  *t = (test_layer){.l.shape = *s};
+  *t = (test_layer){.l.shape = *s, .pixels = {seed % 2, {123.675f, 116.28f, 103.53f}, {58.395f, -57.12f, 5.7f}}};
+  t->l.pixels = &t->pixels;
   snprintf(t->l.name, sizeof t->l.name, "test");
   const size_t length = layer_row_length(s), rows = s->out.c;
   if (length == 0) return;
@@ -71,6 +74,44 @@ static inline void layer_free(test_layer *t) {
   free(t->values);
   free(t->l.bias);
   free(t->l.scale);
+}
+
+/* n plain images that a can be given, and the same as it takes them. */
+static inline void input_random(const algo *a, const layer *l, size_t n, uint64_t seed, float *plain) {
+  if (a->in == ALGO_RGB8)
+    pixels_random(l->pixels, seed, n, l->shape.in.h * l->shape.in.w, plain);
+  else
+    random_fill(seed, -1, 1, plain, n * shape3_elements(l->shape.in));
+}
+
+static inline void input_store(const algo *a, const layer *l, size_t n, size_t block, const float *plain, void *out) {
+  if (a->in == ALGO_RGB8)
+    pixels_from_plain(l->pixels, n, l->shape.in.h * l->shape.in.w, plain, out);
+  else
+    algo_to_layout(a->in, l->shape.in, n, block, plain, out);
+}
+
+/* ---- a buffer filled with poison, with more of it behind its end */
+#define GUARD_BYTES ((size_t)4096)
+#define POISON      0x7fc0beefu /* a quiet NaN */
+
+typedef struct guarded {
+  device_buffer buffer;
+  size_t bytes; /* with the guard */
+} guarded;
+
+static inline clvgg_status guarded_open(clvgg_device *dev, size_t bytes, guarded *g) {
+  *g = (guarded){.bytes = size_round_up(bytes, sizeof(float)) + GUARD_BYTES};
+  TRY(device_buffer_create(dev, g->bytes, &g->buffer));
+  return device_fill(dev, &g->buffer, POISON, 0, g->bytes);
+}
+
+/* The first byte from first on that is not as guarded_open left it; bytes when all are. */
+static inline size_t guarded_harm(const void *values, size_t first, size_t bytes) {
+  const uint32_t poison = POISON;
+  for (size_t i = first; i < bytes; i++)
+    if (((const unsigned char *)values)[i] != ((const unsigned char *)&poison)[i % sizeof poison]) return i;
+  return bytes;
 }
 
 static inline layer_shape conv_shape(size_t in, size_t out, size_t h, size_t w, bool relu) {

@@ -19,9 +19,6 @@
 #include "kernels/fixture.h"
 #include "reference/reference.h"
 
-#define GUARD_FLOATS ((size_t)1024)
-#define POISON       0x7fc0beefu /* a quiet NaN */
-
 static clvgg_device *device;
 static bool small;
 static size_t cases_run, cases_refused;
@@ -49,30 +46,21 @@ static void choose(const algo *a, const algo_problem *p, int *param) {
 
 /* ---- buffers between guards */
 
-typedef struct guarded {
-  device_buffer buffer;
-  size_t floats; /* with the guard */
-} guarded;
-
-static guarded guarded_make(size_t floats) {
-  guarded g = {.floats = floats + GUARD_FLOATS};
-  must(device_buffer_create(device, g.floats * sizeof(float), &g.buffer));
-  must(device_fill(device, &g.buffer, POISON, 0, g.floats * sizeof(float)));
+static guarded guarded_make(size_t bytes) {
+  guarded g;
+  must(guarded_open(device, bytes, &g));
   return g;
 }
 
 static float *guarded_read(const guarded *g) {
-  float *values = allocate(g->floats);
-  must(device_read(device, &g->buffer, 0, values, g->floats * sizeof *values));
+  float *values = allocate(g->bytes / sizeof(float));
+  must(device_read(device, &g->buffer, 0, values, g->bytes));
   return values;
 }
 
-static void expect_poison(const float *values, size_t first, size_t end, const char *what, const char *label) {
-  for (size_t i = first; i < end; i++) {
-    uint32_t bits;
-    memcpy(&bits, values + i, sizeof bits);
-    if (bits != POISON) fail_msg("%s: wrote element %zu of the %s, which ends at %zu", label, i, what, first);
-  }
+static void expect_poison(const void *values, size_t first, size_t end, const char *what, const char *label) {
+  const size_t harm = guarded_harm(values, first, end);
+  if (harm < end) fail_msg("%s: wrote byte %zu of the %s, which ends at %zu", label, harm, what, first);
 }
 
 /* ---- one case */
@@ -135,7 +123,7 @@ static void check_output(const algo_instance *inst, const layer *l, size_t n, co
   algo_to_layout(a->out, s, n, block, got, zeros);
   for (size_t i = 0; i < stored; i++)
     if (raw[i] != zeros[i]) fail_msg("%s: element %zu, of a surplus channel, is %g, not 0", label, i, raw[i]);
-  expect_poison(raw, stored, out->floats, "output", label);
+  expect_poison(raw, stored * sizeof *raw, out->bytes, "output", label);
   free(zeros);
   free(got);
   free(want);
@@ -155,32 +143,33 @@ static void run_case(const subject *sub, const layer *l, const int *param, size_
     return;
   }
   const size_t plain = n * shape3_elements(l->shape.in);
-  const size_t stored = algo_elements(a->in, l->shape.in, n, sub->block);
-  float *in = allocate(plain), *raw = allocate(stored);
-  random_fill(seed, -1, 1, in, plain);
-  algo_to_layout(a->in, l->shape.in, n, sub->block, in, raw);
+  const size_t stored = algo_bytes(a->in, l->shape.in, n, sub->block);
+  float *in = allocate(plain);
+  void *raw = allocate(size_ceil_div(stored, sizeof(float)));
+  input_random(a, l, n, seed, in);
+  input_store(a, l, n, sub->block, in, raw);
 
   algo_instance inst;
   must(algo_open(a, device, &problem, param, l, &inst));
-  const size_t workspace_floats = algo_workspace_bytes(a, device_info(device), &problem, inst.param) / sizeof(float);
-  guarded from = guarded_make(algo_elements(a->in, l->shape.in, batch, sub->block));
-  guarded to = guarded_make(algo_elements(a->out, l->shape.out, batch, sub->block));
-  guarded workspace = guarded_make(workspace_floats);
-  must(device_write(device, &from.buffer, 0, raw, stored * sizeof *raw));
+  const size_t workspace_bytes = algo_workspace_bytes(a, device_info(device), &problem, inst.param);
+  guarded from = guarded_make(algo_bytes(a->in, l->shape.in, batch, sub->block));
+  guarded to = guarded_make(algo_bytes(a->out, l->shape.out, batch, sub->block));
+  guarded workspace = guarded_make(workspace_bytes);
+  must(device_write(device, &from.buffer, 0, raw, stored));
 
   /* Twice, and once with one image less: an instance is used again and again. */
-  const device_buffer *scratch = workspace_floats ? &workspace.buffer : NULL;
+  const device_buffer *scratch = workspace_bytes ? &workspace.buffer : NULL;
   if (n > 1) must(algo_enqueue(&inst, n - 1, &from.buffer, &to.buffer, scratch));
   must(algo_enqueue(&inst, n, &from.buffer, &to.buffer, scratch));
   must(device_finish(device));
 
   check_output(&inst, l, n, in, &to, label);
   float *after = guarded_read(&from);
-  if (memcmp(after, raw, stored * sizeof *raw) != 0) fail_msg("%s: changed its input", label);
-  expect_poison(after, stored, from.floats, "input", label);
+  if (memcmp(after, raw, stored) != 0) fail_msg("%s: changed its input", label);
+  expect_poison(after, stored, from.bytes, "input", label);
   free(after);
   after = guarded_read(&workspace);
-  expect_poison(after, workspace_floats, workspace.floats, "workspace", label);
+  expect_poison(after, workspace_bytes, workspace.bytes, "workspace", label);
   free(after);
 
   algo_close(&inst);
@@ -294,7 +283,7 @@ static void with_combinations(const subject *sub, const layer *l, size_t batch, 
 
 static void right_with_every_parameter(void **state) {
   const subject *sub = *state;
-  const bool conv = sub->a->op == LAYER_CONV, image = conv && sub->a->in == ALGO_NCHW;
+  const bool conv = sub->a->op == LAYER_CONV, image = conv && sub->a->in != ALGO_NCHWC;
   layer_shape s = conv ? conv_shape(image ? 3 : 19, 37, 7, 9, true) : fc_shape((shape3){9, 3, 2}, 37, true);
   if (sub->a->pools) s = pooled(s);
   const size_t batch = conv ? 2 : 5;
@@ -359,7 +348,7 @@ static void half_weights_may_be_subnormal(void **state) {
   memcpy(t.l.bias, bias, sizeof bias);
   algo_instance inst;
   must(open_weights(sub, &t, 1, &inst));
-  guarded from = guarded_make(algo_elements(sub->a->in, s.in, 1, sub->block)), to = guarded_make(2);
+  guarded from = guarded_make(algo_bytes(sub->a->in, s.in, 1, sub->block)), to = guarded_make(2 * sizeof(float));
   float raw[16] = {0};
   algo_to_layout(sub->a->in, s.in, 1, sub->block, in, raw);
   must(device_write(device, &from.buffer, 0, raw, algo_elements(sub->a->in, s.in, 1, sub->block) * sizeof *raw));
@@ -377,7 +366,7 @@ static void half_weights_may_be_subnormal(void **state) {
 static void bad_arguments_are_refused(void **state) {
   const subject *sub = *state;
   const algo *a = sub->a;
-  const layer_shape s = a->op == LAYER_CONV      ? conv_shape(2, 3, 4, 4, true)
+  const layer_shape s = a->op == LAYER_CONV      ? conv_shape(3, 3, 4, 4, true)
                         : a->op == LAYER_FC      ? fc_shape((shape3){6, 1, 1}, 3, true)
                         : a->op == LAYER_MAXPOOL ? maxpool_shape(2, 4, 4)
                         : a->op == LAYER_AVGPOOL
@@ -389,12 +378,11 @@ static void bad_arguments_are_refused(void **state) {
   algo_instance inst;
   must(open_weights(sub, &t, 2, &inst));
   const size_t workspace = algo_workspace_bytes(a, device_info(device), &inst.problem, inst.param);
-  const size_t in = algo_elements(a->in, s.in, 2, sub->block) * 4,
-               out = algo_elements(a->out, s.out, 2, sub->block) * 4;
+  const size_t in = algo_bytes(a->in, s.in, 2, sub->block), out = algo_bytes(a->out, s.out, 2, sub->block);
   device_buffer large, no_in, no_out;
   must(device_buffer_create(device, 65536 + workspace, &large));
-  must(device_buffer_create(device, in - 4, &no_in));
-  must(device_buffer_create(device, out - 4, &no_out));
+  must(device_buffer_create(device, in - 1, &no_in));
+  must(device_buffer_create(device, out - 1, &no_out));
   assert_int_equal(algo_enqueue(&inst, 0, &large, &large, &large), CLVGG_OK);
   assert_int_equal(algo_enqueue(&inst, 3, &large, &large, &large), CLVGG_ERROR_ARGUMENT);
   assert_int_equal(algo_enqueue(&inst, 2, &no_in, &large, &large), CLVGG_ERROR_ARGUMENT);

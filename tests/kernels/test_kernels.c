@@ -16,55 +16,47 @@
 #include "kernels/fixture.h"
 #include "reference/reference.h"
 
-#define GUARD_FLOATS ((size_t)1024)
-#define POISON       0x7fc0beefu /* a quiet NaN */
-
 static clvgg_device *device;
 static bool small;
 static size_t cases_run, cases_refused;
 
 /* ---- one case */
 
-typedef struct guarded {
-  device_buffer buffer;
-  size_t floats; /* with the guard */
-} guarded;
-
 static void must(clvgg_status status) {
   if (status != CLVGG_OK) fail_msg("%s: %s", clvgg_status_name(status), clvgg_last_error());
 }
 
-static guarded guarded_make(size_t floats) {
-  guarded g = {.floats = floats + GUARD_FLOATS};
-  must(device_buffer_create(device, g.floats * sizeof(float), &g.buffer));
-  must(device_fill(device, &g.buffer, POISON, 0, g.floats * sizeof(float)));
+static guarded guarded_make(size_t bytes) {
+  guarded g;
+  must(guarded_open(device, bytes, &g));
   return g;
 }
 
 static float *guarded_read(const guarded *g) {
-  float *values = malloc(g->floats * sizeof *values);
-  must(device_read(device, &g->buffer, 0, values, g->floats * sizeof *values));
+  float *values = malloc(g->bytes);
+  must(device_read(device, &g->buffer, 0, values, g->bytes));
   return values;
 }
 
-static void expect_poison(const float *values, size_t first, size_t end, const char *what, const char *label) {
-  for (size_t i = first; i < end; i++) {
-    uint32_t bits;
-    memcpy(&bits, values + i, sizeof bits);
-    if (bits != POISON) fail_msg("%s: wrote element %zu of the %s, which ends at %zu", label, i, what, first);
-  }
+static void expect_poison(const void *values, size_t first, size_t end, const char *what, const char *label) {
+  const size_t harm = guarded_harm(values, first, end);
+  if (harm < end) fail_msg("%s: wrote byte %zu of the %s, which ends at %zu", label, harm, what, first);
 }
 
-static void check_output(const layer *l, size_t n, const float *in, const guarded *out, const char *label) {
+static void check_output(const algo *a, const layer *l, size_t n, const float *in, const guarded *out,
+                         const char *label) {
   const size_t count = n * shape3_elements(l->shape.out);
   float *want = malloc(count * sizeof *want), *got = guarded_read(out);
-  must(reference_layer(l, n, in, want));
+  if (l->shape.op == LAYER_CONVERT)
+    memcpy(want, in, count * sizeof *want);
+  else
+    must(reference_layer(l, n, in, want));
   const reference_error error = reference_compare(got, want, count);
-  const double tolerance = reference_tolerance(&l->shape);
+  const double tolerance = reference_tolerance(&l->shape) + a->weight_error;
   if (!(error.max_rel <= tolerance))
     fail_msg("%s: differs from the reference by %g of its maximum, at most %g is right", label, error.max_rel,
              tolerance);
-  expect_poison(got, count, out->floats, "output", label);
+  expect_poison(got, count * sizeof *got, out->bytes, "output", label);
   free(want);
   free(got);
 }
@@ -79,36 +71,39 @@ static void run_case(const algo *a, const layer *l, const int *param, size_t bat
     if (cases_refused++ < 3) print_message("refused: %s: %s\n", label, why);
     return;
   }
-  const size_t in_count = n * shape3_elements(l->shape.in);
+  const size_t in_count = n * shape3_elements(l->shape.in), in_bytes = algo_bytes(a->in, l->shape.in, n, 0);
   float *in = malloc(in_count * sizeof *in);
-  random_fill(seed, -1, 1, in, in_count);
+  void *raw = malloc(in_bytes);
+  input_random(a, l, n, seed, in);
+  input_store(a, l, n, 0, in, raw);
 
   algo_instance inst;
   must(algo_open(a, device, &problem, param, l, &inst));
-  const size_t workspace_floats = algo_workspace_bytes(a, device_info(device), &problem, inst.param) / sizeof(float);
-  guarded from = guarded_make(batch * shape3_elements(l->shape.in));
-  guarded to = guarded_make(batch * shape3_elements(l->shape.out));
-  guarded workspace = guarded_make(workspace_floats);
-  must(device_write(device, &from.buffer, 0, in, in_count * sizeof *in));
+  const size_t workspace_bytes = algo_workspace_bytes(a, device_info(device), &problem, inst.param);
+  guarded from = guarded_make(algo_bytes(a->in, l->shape.in, batch, 0));
+  guarded to = guarded_make(algo_bytes(a->out, l->shape.out, batch, 0));
+  guarded workspace = guarded_make(workspace_bytes);
+  must(device_write(device, &from.buffer, 0, raw, in_bytes));
 
   /* Twice, and once with one image less: an instance is used again and again. */
-  if (n > 1) must(algo_enqueue(&inst, n - 1, &from.buffer, &to.buffer, workspace_floats ? &workspace.buffer : NULL));
-  must(algo_enqueue(&inst, n, &from.buffer, &to.buffer, workspace_floats ? &workspace.buffer : NULL));
+  if (n > 1) must(algo_enqueue(&inst, n - 1, &from.buffer, &to.buffer, workspace_bytes ? &workspace.buffer : NULL));
+  must(algo_enqueue(&inst, n, &from.buffer, &to.buffer, workspace_bytes ? &workspace.buffer : NULL));
   must(device_finish(device));
 
-  check_output(l, n, in, &to, label);
+  check_output(a, l, n, in, &to, label);
   float *after = guarded_read(&from);
-  if (memcmp(after, in, in_count * sizeof *in) != 0) fail_msg("%s: changed its input", label);
-  expect_poison(after, in_count, from.floats, "input", label);
+  if (memcmp(after, raw, in_bytes) != 0) fail_msg("%s: changed its input", label);
+  expect_poison(after, in_bytes, from.bytes, "input", label);
   free(after);
   after = guarded_read(&workspace);
-  expect_poison(after, workspace_floats, workspace.floats, "workspace", label);
+  expect_poison(after, workspace_bytes, workspace.bytes, "workspace", label);
   free(after);
 
   algo_close(&inst);
   device_buffer_release(device, &from.buffer);
   device_buffer_release(device, &to.buffer);
   device_buffer_release(device, &workspace.buffer);
+  free(raw);
   free(in);
   cases_run++;
 }
@@ -171,9 +166,18 @@ static void softmax_shapes(const algo *a) {
   for (size_t i = 0; i < COUNT(classes); i++) with_shape(a, softmax_shape(classes[i]), i);
 }
 
+/* Of pixels, which have three channels. */
+static void convert_shapes(const algo *a) {
+  static const size_t sides[][2] = {{1, 1}, {1, 3}, {5, 7}, {33, 5}, {17, 13}, {9, 64}};
+  for (size_t i = 0; i < COUNT(sides); i++) {
+    const shape3 s = {3, sides[i][0], sides[i][1]};
+    with_shape(a, (layer_shape){.op = LAYER_CONVERT, .in = s, .out = s}, i);
+  }
+}
+
 static void (*const shapes[])(const algo *a) = {
     [LAYER_CONV] = conv_shapes, [LAYER_MAXPOOL] = maxpool_shapes, [LAYER_AVGPOOL] = avgpool_shapes,
-    [LAYER_FC] = fc_shapes,     [LAYER_SOFTMAX] = softmax_shapes,
+    [LAYER_FC] = fc_shapes,     [LAYER_SOFTMAX] = softmax_shapes, [LAYER_CONVERT] = convert_shapes,
 };
 
 static void right_on_odd_shapes(void **state) {
@@ -249,7 +253,9 @@ static void bad_arguments_are_refused(void **state) {
                         : a->op == LAYER_FC      ? fc_shape((shape3){6, 1, 1}, 3, true)
                         : a->op == LAYER_MAXPOOL ? maxpool_shape(2, 4, 4)
                         : a->op == LAYER_AVGPOOL ? avgpool_shape(2, 4, 4, 3, 3)
-                                                 : softmax_shape(5);
+                        : a->op == LAYER_SOFTMAX
+                            ? softmax_shape(5)
+                            : (layer_shape){.op = LAYER_CONVERT, .in = {3, 4, 4}, .out = {3, 4, 4}};
   const algo_problem problem = {.shape = s, .batch = 2};
   int param[ALGO_MAX_PARAMS] = {0};
   if (a->choose) a->choose(device_info(device), &problem, param);

@@ -296,6 +296,7 @@ static void all_algorithms_pass_their_check(void **state) {
       {.op = LAYER_FC, .in = {4096, 1, 1}, .out = {1000, 1, 1}},
       {.op = LAYER_SOFTMAX, .in = {1000, 1, 1}, .out = {1000, 1, 1}},
       {.op = LAYER_CONVERT, .in = {64, 28, 28}, .out = {64, 28, 28}},
+      {.op = LAYER_CONVERT, .in = {3, 28, 28}, .out = {3, 28, 28}},
   };
   const clvgg_device_info *info = device_info(device);
   trust *t;
