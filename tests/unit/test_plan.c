@@ -189,15 +189,19 @@ static void pixels_are_a_start_of_their_own(void **state) {
   layer layers[3];
   small_network(layers);
   plan p;
-  const plan_options options = {.rgb8 = true, .wanted = "conv_f32_nchw_naive"};
+  const plan_options plain = {.rgb8 = true}, options = {.rgb8 = true, .wanted = "conv_f32_nchw_naive"};
   const clvgg_device_info cpu = device(CLVGG_DEVICE_CPU), gpu = device(CLVGG_DEVICE_GPU);
-  assert_int_equal(plan_make(&gpu, layers, 3, 2, &(plan_options){.rgb8 = true}, &p), CLVGG_OK);
+  assert_int_equal(plan_make(&gpu, layers, 3, 2, &plain, &p), CLVGG_OK);
   assert_string_equal(p.steps[0].algo->name, "convert_u8_nhwc_nchw");
   assert_string_equal(p.steps[0].name, "to NCHW");
   assert_string_equal(p.steps[1].algo->name, "conv_f32_nchw_tiled");
   /* even: the pixels, a byte a channel, and the convolution's output; odd: what they were converted to */
   assert_int_equal(p.activation_bytes[0], 2 * 64 * 32 * 32 * 4);
   assert_int_equal(p.activation_bytes[1], 2 * 64 * 16 * 16 * 4);
+  plan_free(&p);
+  assert_int_equal(plan_make(&cpu, layers, 3, 2, &plain, &p), CLVGG_OK);
+  assert_string_equal(p.steps[0].algo->name, "conv_u8_nhwc_nchwc_direct");
+  assert_int_equal(p.count, 3);
   plan_free(&p);
   assert_int_equal(plan_make(&cpu, layers, 3, 1, &options, &p), CLVGG_OK);
   assert_string_equal(p.steps[0].algo->name, "convert_u8_nhwc_nchw");
