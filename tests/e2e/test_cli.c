@@ -249,9 +249,10 @@ static void bench_measures_each_batch(void **state) {
     assert_true(json_array_size(field(r, "layers", JSON_ARRAY)) >= 14);
   }
   json_decref(list);
-  run("bench -m %s/vgg16_bn_half_cifar10.safetensors -n 5 --layers", HOST_DATA_DIR);
+  run("bench -m %s/vgg16_bn_half_cifar10.safetensors -n 5 --rgb8 --layers", HOST_DATA_DIR);
   expect_code(0);
   assert_non_null(strstr(last.out, "conv1_1"));
+  assert_non_null(strstr(last.out, "_u8_nhwc_")); /* conv1_1 itself, or a conversion before it */
 }
 
 int main(void) {
