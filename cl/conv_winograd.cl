@@ -49,9 +49,11 @@ typedef JOIN(float, VEC) vec;
 #define LARGER(a, b)     (((a) > (b) | (a) != (a)) ? (a) : (b))
 #define EACH(i, n)       _Pragma("unroll") for (int i = 0; i < (n); i++) /* an unrolled loop */
 #ifdef PREFETCH
-#define FETCH(p) __builtin_prefetch((__global const char *)(p), 0, 2)
+#define FETCH(p)     __builtin_prefetch((__global const char *)(p), 0, 2)
+#define FETCH_OWN(p) __builtin_prefetch((__global const char *)(p), 1, 2) /* to be written */
 #else
 #define FETCH(p)
+#define FETCH_OWN(p)
 #endif
 #define CPU_KERNEL __attribute__((reqd_work_group_size(1, 1, 1))) __kernel
 
@@ -219,8 +221,9 @@ CPU_KERNEL void conv_f32_nchwc_winograd_input(__global const float *restrict in,
   const size_t stride = (size_t)blocks * ic_blocks * TILES * VEC;
   for (int tx = 0; tx < tiles_x; tx++) {
     const int tile = (n * tiles_y + ty) * tiles_x + tx;
-    input_tile(plane, height, width, ty * M - 1, tx * M - 1,
-               v + ((size_t)(tile / TILES * ic_blocks + b) * TILES + tile % TILES) * VEC, stride);
+    __global float *to = v + ((size_t)(tile / TILES * ic_blocks + b) * TILES + tile % TILES) * VEC;
+    EACH (f, FREQS) FETCH_OWN(to + f * stride + 6 * VEC);
+    input_tile(plane, height, width, ty * M - 1, tx * M - 1, to, stride);
   }
 }
 
@@ -265,51 +268,74 @@ CPU_KERNEL void conv_f32_nchwc_winograd_output(__global const float *restrict sc
   }
 }
 
+/* A tile's place in the batch. */
+typedef struct place {
+  int n, ty, tx;
+} place;
+
+place place_of(int tile, int tiles_y, int tiles_x) {
+  const int row = tile / tiles_x;
+  return (place){row / tiles_y, row % tiles_y, tile % tiles_x};
+}
+
+place place_after(place p, int tiles_y, int tiles_x) {
+  if (++p.tx == tiles_x) {
+    p.tx = 0;
+    if (++p.ty == tiles_y) p.ty = 0, p.n++;
+  }
+  return p;
+}
+
 /*
- * Groups: any number of them, one a processor is best; each takes every get_num_groups(0)-th strip of strip_blocks * TILES
- * tiles. scratch holds v and p of a strip for each group: FREQS * (strip_v + strip_p) floats, where
- *   strip_v = strip_blocks * ic_blocks * TILES * VEC + VEC,  strip_p = strip_blocks * OC_BLOCKS * TILES * VEC + VEC
- * (the odd vector keeps the places of a tile from falling into the same cache set).
+ * Groups: any number of them, one a processor is best; each takes an equal share of the blocks of tiles, in strips of up to
+ * strip_blocks. scratch holds for each group FREQS + 1 slots of
+ *   strip_blocks * max(ic_blocks, oc_groups * OC_BLOCKS) * TILES * VEC + VEC floats
+ * (the odd vector keeps the places of a tile from falling into the same cache set): v of a strip in slots 1 to FREQS, and p of
+ * place f in slot f, where v of the place before it is needed no longer. So the strip takes half the cache, and the weights are
+ * read in the order of memory, once a strip.
  */
 CPU_KERNEL void conv_f32_nchwc_winograd_fused(__global const float *restrict in, __global const float *restrict u,
                                               __global const float *restrict bias, __global float *restrict out,
                                               __global float *restrict scratch, int ic_blocks, int oc_blocks,
                                               int oc_groups, int height, int width, int tiles_y, int tiles_x, int tiles,
                                               int strip_blocks, int pool, float lowest) {
-  const int strip = strip_blocks * TILES, strips = (tiles + strip - 1) / strip;
-  const size_t strip_v = (size_t)strip_blocks * ic_blocks * TILES * VEC + VEC;
-  const size_t strip_p = (size_t)strip_blocks * OC_BLOCKS * TILES * VEC + VEC;
+  const int group = get_group_id(0), groups = get_num_groups(0), all_blocks = (tiles + TILES - 1) / TILES;
+  const int first_block = (int)((long)all_blocks * group / groups);
+  const int share = (int)((long)all_blocks * (group + 1) / groups) - first_block;
+  const int strips = (share + strip_blocks - 1) / strip_blocks;
+  const size_t slot = (size_t)strip_blocks * max(ic_blocks, oc_groups * OC_BLOCKS) * TILES * VEC + VEC;
   const size_t u_floats = (size_t)ic_blocks * VEC * OC_STEP, in_plane = (size_t)height * width * VEC;
   const size_t out_plane = plane_floats(height, width, pool);
-  __global float *v = scratch + (size_t)get_group_id(0) * FREQS * (strip_v + strip_p);
-  __global float *p = v + FREQS * strip_v;
-  for (int s = get_group_id(0); s < strips; s += get_num_groups(0)) {
-    const int first = s * strip, count = min(strip, tiles - first), blocks = (count + TILES - 1) / TILES;
-    for (int b = 0; b < ic_blocks; b++)
-      for (int i = 0; i < count; i++) {
-        const int tx = (first + i) % tiles_x, row = (first + i) / tiles_x, ty = row % tiles_y, n = row / tiles_y;
-        input_tile(in + (size_t)(n * ic_blocks + b) * in_plane, height, width, ty * M - 1, tx * M - 1,
-                   v + ((size_t)(i / TILES * ic_blocks + b) * TILES + i % TILES) * VEC, strip_v);
-      }
+  __global float *p = scratch + (size_t)group * (FREQS + 1) * slot;
+  __global float *v = p + slot;
+  for (int s = 0; s < strips; s++) {
+    const int before = first_block + share * s / strips, blocks = first_block + share * (s + 1) / strips - before;
+    const int first = before * TILES, count = min(blocks * TILES, tiles - first);
+    const size_t oc_stride = (size_t)blocks * TILES * VEC;
+    const place start = place_of(first, tiles_y, tiles_x);
+    for (int b = 0; b < ic_blocks; b++) {
+      place at = start;
+      for (int i = 0; i < count; i++, at = place_after(at, tiles_y, tiles_x))
+        input_tile(in + (size_t)(at.n * ic_blocks + b) * in_plane, height, width, at.ty * M - 1, at.tx * M - 1,
+                   v + ((size_t)(i / TILES * ic_blocks + b) * TILES + i % TILES) * VEC, slot);
+    }
     const int next_step = OC_STEP * (int)sizeof(float) / blocks;
-    for (int g = 0; g < oc_groups; g++) {
-      for (int f = 0; f < FREQS; f++) {
-        __global const float *weights = u + ((size_t)f * oc_groups + g) * u_floats;
-        __global const char *next = (__global const char *)(weights + oc_groups * u_floats);
-        for (int b = 0; b < blocks; b++) {
-          multiply_block(v + f * strip_v + (size_t)b * ic_blocks * TILES * VEC, weights, ic_blocks,
-                         p + f * strip_p + (size_t)b * TILES * VEC, (size_t)strip * VEC, next, next_step);
-          next += ic_blocks * VEC * next_step;
-        }
+    __global const float *weights = u;
+    for (int f = 0; f < FREQS; f++) {
+      for (int g = 0; g < oc_groups; g++, weights += u_floats) {
+        __global const char *next = (__global const char *)(weights + u_floats);
+        for (int b = 0; b < blocks; b++, next += ic_blocks * VEC * next_step)
+          multiply_block(v + f * slot + (size_t)b * ic_blocks * TILES * VEC, weights, ic_blocks,
+                         p + f * slot + g * OC_BLOCKS * oc_stride + (size_t)b * TILES * VEC, oc_stride, next,
+                         next_step);
       }
-      for (int o = 0; o < OC_BLOCKS && g * OC_BLOCKS + o < oc_blocks; o++) {
-        const int block = g * OC_BLOCKS + o;
-        for (int i = 0; i < count; i++) {
-          const int tx = (first + i) % tiles_x, row = (first + i) / tiles_x, ty = row % tiles_y, n = row / tiles_y;
-          output_tile(p + ((size_t)o * strip + i) * VEC, strip_p, LOAD(bias + block * VEC), lowest,
-                      out + (size_t)(n * oc_blocks + block) * out_plane, height, width, ty * M, tx * M, pool);
-        }
-      }
+    }
+    for (int o = 0; o < oc_blocks; o++) {
+      const vec add = LOAD(bias + o * VEC);
+      place at = start;
+      for (int i = 0; i < count; i++, at = place_after(at, tiles_y, tiles_x))
+        output_tile(p + o * oc_stride + (size_t)i * VEC, slot, add, lowest,
+                    out + (size_t)(at.n * oc_blocks + o) * out_plane, height, width, at.ty * M, at.tx * M, pool);
     }
   }
 }

@@ -83,24 +83,54 @@ clvgg_status algo_check(const algo_instance *inst, size_t batch, const device_bu
   return CLVGG_OK;
 }
 
-void algo_conv_args(const algo_instance *inst, size_t batch, const device_buffer *in, const device_buffer *out,
-                    device_arg args[ALGO_CONV_ARGS]) {
+int algo_power_of_two(size_t most, size_t limit) {
+  int power = 1;
+  while ((size_t)power * 2 <= most && (size_t)power * 2 <= limit) power *= 2;
+  return power;
+}
+
+/* The same for all layers and never the driver's choice: PoCL compiles a kernel again for every size. */
+static void any_group(const algo_instance *inst, const device_kernel *kernel, size_t local[3]) {
+  const clvgg_device_info *dev = device_info(inst->dev);
+  const size_t most = kernel->max_work_group < dev->max_work_group ? kernel->max_work_group : dev->max_work_group;
+  local[0] = (size_t)algo_power_of_two(most < 16 ? most : 16, dev->max_work_item[0]);
+  local[1] = (size_t)algo_power_of_two(most / local[0] < 4 ? most / local[0] : 4, dev->max_work_item[1]);
+  local[2] = 1;
+}
+
+clvgg_status algo_launch_any(const algo_instance *inst, const device_kernel *kernel, const device_arg *args,
+                             size_t count, size_t x, size_t y, size_t z) {
+  size_t local[3];
+  any_group(inst, kernel, local);
+  return device_launch(inst->dev, kernel, args, count, (size_t[3]){x, y, z}, local);
+}
+
+/* Of the algorithm's own kernel; local NULL: any_group's. */
+static clvgg_status launch_own(const algo_instance *inst, const device_arg *args, size_t count, const size_t global[3],
+                               const size_t *local) {
+  const device_kernel *kernel = &algo_state_of(inst)->kernel;
+  if (!local) return algo_launch_any(inst, kernel, args, count, global[0], global[1], global[2]);
+  return device_launch(inst->dev, kernel, args, count, global, local);
+}
+
+clvgg_status algo_launch_conv(const algo_instance *inst, size_t batch, const device_buffer *in,
+                              const device_buffer *out, const size_t global[3], const size_t *local) {
   const packed_weights *w = &algo_state_of(inst)->weights;
   const layer_shape *s = &inst->problem.shape;
-  const device_arg all[ALGO_CONV_ARGS] = {
+  const device_arg args[] = {
       arg_buffer(in->mem),     arg_buffer(w->panel[0].mem),
       arg_buffer(w->bias.mem), arg_buffer(out->mem),
       arg_int(batch),          arg_int(s->in.c),
       arg_int(s->out.c),       arg_int(s->out.h),
       arg_int(s->out.w),       arg_float(algo_lowest(s)),
   };
-  memcpy(args, all, sizeof all);
+  return launch_own(inst, args, COUNT_OF(args), global, local);
 }
 
-void algo_fc_args(const algo_instance *inst, size_t batch, size_t panel, const device_buffer *in,
-                  const device_buffer *out, device_arg args[ALGO_FC_ARGS]) {
+clvgg_status algo_launch_fc(const algo_instance *inst, size_t batch, size_t panel, const device_buffer *in,
+                            const device_buffer *out, const size_t global[3], const size_t *local) {
   const packed_weights *w = &algo_state_of(inst)->weights;
-  const device_arg all[ALGO_FC_ARGS] = {
+  const device_arg args[] = {
       arg_buffer(in->mem),
       arg_buffer(w->panel[panel].mem),
       arg_buffer(w->bias.mem),
@@ -112,7 +142,7 @@ void algo_fc_args(const algo_instance *inst, size_t batch, size_t panel, const d
       arg_int(pack_row_count(w, panel)),
       arg_float(algo_lowest(&inst->problem.shape)),
   };
-  memcpy(args, all, sizeof all);
+  return launch_own(inst, args, COUNT_OF(args), global, local);
 }
 
 void algo_pixel_args(const algo_instance *inst, device_arg args[ALGO_PIXEL_ARGS]) {
@@ -122,27 +152,6 @@ void algo_pixel_args(const algo_instance *inst, device_arg args[ALGO_PIXEL_ARGS]
     args[colour] = arg_float(map->mean[c]);
     args[3 + colour] = arg_float(1 / map->std[c]);
   }
-}
-
-int algo_power_of_two(size_t most, size_t limit) {
-  int power = 1;
-  while ((size_t)power * 2 <= most && (size_t)power * 2 <= limit) power *= 2;
-  return power;
-}
-
-void algo_any_group(const algo_instance *inst, const device_kernel *kernel, size_t local[3]) {
-  const clvgg_device_info *dev = device_info(inst->dev);
-  const size_t most = kernel->max_work_group < dev->max_work_group ? kernel->max_work_group : dev->max_work_group;
-  local[0] = (size_t)algo_power_of_two(most < 16 ? most : 16, dev->max_work_item[0]);
-  local[1] = (size_t)algo_power_of_two(most / local[0] < 4 ? most / local[0] : 4, dev->max_work_item[1]);
-  local[2] = 1;
-}
-
-clvgg_status algo_launch_any(const algo_instance *inst, const device_kernel *kernel, const device_arg *args,
-                             size_t count, size_t x, size_t y, size_t z) {
-  size_t local[3];
-  algo_any_group(inst, kernel, local);
-  return device_launch(inst->dev, kernel, args, count, (size_t[3]){x, y, z}, local);
 }
 
 clvgg_status algo_epilogue(const algo_instance *inst, size_t batch, size_t pixels, const device_buffer *out) {

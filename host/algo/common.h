@@ -47,22 +47,6 @@ bool algo_refuse(char *why, const char *format, ...) BASE_PRINTF(2, 3);
 clvgg_status algo_check(const algo_instance *inst, size_t batch, const device_buffer *in, const device_buffer *out,
                         const device_buffer *workspace);
 
-/* The arguments that the convolution kernels of our own have in common, weights in one panel: in, weights, bias, out, batch,
- * in_channels, out_channels, height, width, lowest. */
-#define ALGO_CONV_ARGS 10
-void algo_conv_args(const algo_instance *inst, size_t batch, const device_buffer *in, const device_buffer *out,
-                    device_arg args[ALGO_CONV_ARGS]);
-
-/* The same for fully connected layers and one panel: in, weights, bias, out, batch, inputs, outputs, first_row, rows,
- * lowest. */
-#define ALGO_FC_ARGS 10
-void algo_fc_args(const algo_instance *inst, size_t batch, size_t panel, const device_buffer *in,
-                  const device_buffer *out, device_arg args[ALGO_FC_ARGS]);
-
-/* What kernels need to normalise the bytes of pixels: the means of red, green and blue, then the factors, which are 1 / std. */
-#define ALGO_PIXEL_ARGS 6
-void algo_pixel_args(const algo_instance *inst, device_arg args[ALGO_PIXEL_ARGS]);
-
 /* The least value that the epilogue lets through. */
 static inline float algo_lowest(const layer_shape *s) {
   return s->relu ? 0.0f : -INFINITY;
@@ -71,13 +55,24 @@ static inline float algo_lowest(const layer_shape *s) {
 /* The largest power of two that is at most both. 1 when either is 0. */
 int algo_power_of_two(size_t most, size_t limit);
 
-/* The group for kernels that take any: 16 x 4 or what fits. The same for all layers and never the driver's choice: PoCL
- * compiles a kernel again for every size. */
-void algo_any_group(const algo_instance *inst, const device_kernel *kernel, size_t local[3]);
-
-/* A launch of the algorithm's kernel over n-dimensional work with algo_any_group. */
+/* A launch of kernel, one of the algorithm's, over three-dimensional work in groups for kernels that take any: 16 x 4 or what
+ * fits. */
 clvgg_status algo_launch_any(const algo_instance *inst, const device_kernel *kernel, const device_arg *args,
                              size_t count, size_t x, size_t y, size_t z);
+
+/* A launch of the convolution kernels of our own that have their arguments in common, weights in one panel: in, weights, bias,
+ * out, batch, in_channels, out_channels, height, width, lowest. local NULL: the group of algo_launch_any. */
+clvgg_status algo_launch_conv(const algo_instance *inst, size_t batch, const device_buffer *in,
+                              const device_buffer *out, const size_t global[3], const size_t *local);
+
+/* The same for fully connected layers and one panel: in, weights, bias, out, batch, inputs, outputs, first_row, rows,
+ * lowest. */
+clvgg_status algo_launch_fc(const algo_instance *inst, size_t batch, size_t panel, const device_buffer *in,
+                            const device_buffer *out, const size_t global[3], const size_t *local);
+
+/* What kernels need to normalise the bytes of pixels: the means of red, green and blue, then the factors, which are 1 / std. */
+#define ALGO_PIXEL_ARGS 6
+void algo_pixel_args(const algo_instance *inst, device_arg args[ALGO_PIXEL_ARGS]);
 
 /* Adds bias and applies ReLU in place to out (batch, out.c, pixels). */
 clvgg_status algo_epilogue(const algo_instance *inst, size_t batch, size_t pixels, const device_buffer *out);

@@ -38,18 +38,15 @@ static clvgg_status enqueue(algo_instance *inst, size_t batch, const device_buff
                             const device_buffer *workspace) {
   if (batch == 0) return CLVGG_OK;
   TRY(algo_check(inst, batch, in, out, workspace));
-  const algo_state *state = algo_state_of(inst);
   const layer_shape *s = &inst->problem.shape;
-  device_arg args[ALGO_CONV_ARGS];
-  algo_conv_args(inst, batch, in, out, args);
+  const size_t one[3] = {1, 1, 1};
   const size_t global[3] = {
       size_ceil_div(s->out.w, (size_t)inst->param[TILE_X]),
       size_ceil_div(s->out.h, (size_t)inst->param[TILE_Y]),
       batch * size_ceil_div(s->out.c, (size_t)inst->param[TILE_OC]),
   };
-  size_t local[3] = {1, 1, 1};
-  if (device_info(inst->dev)->type != CLVGG_DEVICE_CPU) algo_any_group(inst, &state->kernel, local);
-  return device_launch(inst->dev, &state->kernel, args, ALGO_CONV_ARGS, global, local);
+  const bool cpu = device_info(inst->dev)->type == CLVGG_DEVICE_CPU;
+  return algo_launch_conv(inst, batch, in, out, global, cpu ? one : NULL);
 }
 
 const algo algo_conv_direct = {

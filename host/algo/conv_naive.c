@@ -21,11 +21,8 @@ static clvgg_status enqueue(algo_instance *inst, size_t batch, const device_buff
                             const device_buffer *workspace) {
   if (batch == 0) return CLVGG_OK;
   TRY(algo_check(inst, batch, in, out, workspace));
-  const algo_state *state = algo_state_of(inst);
-  const layer_shape *s = &inst->problem.shape;
-  device_arg args[ALGO_CONV_ARGS];
-  algo_conv_args(inst, batch, in, out, args);
-  return algo_launch_any(inst, &state->kernel, args, ALGO_CONV_ARGS, s->out.w, s->out.h, batch * s->out.c);
+  const shape3 s = inst->problem.shape.out;
+  return algo_launch_conv(inst, batch, in, out, (size_t[]){s.w, s.h, batch * s.c}, NULL);
 }
 
 const algo algo_conv_naive = {

@@ -70,17 +70,14 @@ static clvgg_status enqueue(algo_instance *inst, size_t batch, const device_buff
                             const device_buffer *workspace) {
   if (batch == 0) return CLVGG_OK;
   TRY(algo_check(inst, batch, in, out, workspace));
-  const algo_state *state = algo_state_of(inst);
   const layer_shape *s = &inst->problem.shape;
-  device_arg args[ALGO_CONV_ARGS];
-  algo_conv_args(inst, batch, in, out, args);
   const size_t local[3] = {(size_t)inst->param[GROUP_X], (size_t)inst->param[GROUP_Y], 1};
   const size_t global[3] = {
       size_round_up(s->out.w, local[0]),
       size_ceil_div(s->out.h, local[1] * (size_t)inst->param[ITEM_Y]) * local[1],
       batch * size_ceil_div(s->out.c, (size_t)inst->param[ITEM_OC]),
   };
-  return device_launch(inst->dev, &state->kernel, args, ALGO_CONV_ARGS, global, local);
+  return algo_launch_conv(inst, batch, in, out, global, local);
 }
 
 const algo algo_conv_tiled = {

@@ -48,14 +48,13 @@ static size_t fused_groups(const clvgg_device_info *dev) {
 
 /* ---- the model of time. Only ratios matter: units are floating point operations of the multiplication at its peak. */
 
-/* Bytes in such operations, fitted to VGG-16's layers on AVX-512 with all cores busy: weights that come from main memory,
- * weights that come again from the last level cache, where prefetching hides most of the way, and scratch beyond the second
- * level cache, written and read. */
+/* Bytes in such operations, fitted to VGG-16's layers on AVX-512: weights that come from main memory; weights that come again,
+ * and scratch beyond the second level cache, written and read. */
 #define FLOPS_A_COLD_BYTE    14.0
-#define FLOPS_A_WARM_BYTE    2.5
 #define FLOPS_A_SCRATCH_BYTE 20.0
-/* What a strip and a part of the weights may take of a core's second level cache. */
+/* A core's second level cache: what scratch and weights may take together, and the strip whose scratch leaves it entirely. */
 #define CACHE_BYTES 1.5e6
+#define SPILT_BYTES 2e6
 
 static double multiply_flops(const geometry *g, const int *param, size_t tiles) {
   const size_t padded = size_round_up(tiles, (size_t)param[TILES]);
@@ -65,7 +64,7 @@ static double multiply_flops(const geometry *g, const int *param, size_t tiles) 
 
 /* A value's way through both transforms, loads and stores included; F(6, 3)'s have more terms. */
 static double transform_flops(const geometry *g, const int *param, size_t tiles) {
-  return (param[M] == 6 ? 30.0 : 14.0) * (double)(g->freqs * tiles * g->block) * (double)(g->ic_blocks + g->oc_blocks);
+  return (param[M] == 6 ? 28.0 : 16.0) * (double)(g->freqs * tiles * g->block) * (double)(g->ic_blocks + g->oc_blocks);
 }
 
 static double weight_bytes(const geometry *g, const int *param) {
@@ -94,19 +93,35 @@ static double staged_cost(const clvgg_device_info *dev, const algo_problem *p, c
          FLOPS_A_COLD_BYTE * weight_bytes(&g, param);
 }
 
+/* A slot of the fused form's scratch: what a strip has at one place of its tiles. */
+static size_t slot_floats(const geometry *g, const int *param) {
+  const size_t oc_blocks = g->oc_groups * (size_t)param[OC_BLOCKS];
+  const size_t channels = (g->ic_blocks > oc_blocks ? g->ic_blocks : oc_blocks) * g->block;
+  return (size_t)param[STRIP] * (size_t)param[TILES] * channels + g->block;
+}
+
+/* Weights that every strip but the first reads again. A strip of one block uses each only once when it is in the nearest cache,
+ * and is too short to ask for all the next ones in time. */
+static double again_flops_a_byte(const int *param, bool cached) {
+  if (param[STRIP] == 1) return cached ? 0.7 : 2.0;
+  return cached ? 0 : 0.3;
+}
+
 static double fused_cost(const clvgg_device_info *dev, const algo_problem *p, const int *param) {
   const geometry g = measure(p, param);
-  const size_t tiles = p->batch * g.tiles_image, strip = (size_t)param[STRIP] * (size_t)param[TILES];
-  const size_t strips = size_ceil_div(tiles, strip), rounds = size_ceil_div(strips, fused_groups(dev));
-  const double strip_bytes =
-      4.0 * (double)(g.freqs * strip * g.block) * (double)(g.ic_blocks + (size_t)param[OC_BLOCKS]);
+  const size_t tiles = p->batch * g.tiles_image, groups = fused_groups(dev);
+  const size_t share =
+      size_ceil_div(size_ceil_div(tiles, (size_t)param[TILES]), groups); /* blocks of the busiest group */
+  const double strips = (double)(groups * size_ceil_div(share, (size_t)param[STRIP]));
+  const double strip_bytes = 4.0 * (double)((g.freqs + 1) * slot_floats(&g, param));
   const double weights = weight_bytes(&g, param);
-  /* Every strip reads all weights again, unless they stay in the cache beside it. */
-  const double again = weights + strip_bytes <= CACHE_BYTES ? 0 : weights * (double)(strips - 1);
-  const double spilt = strip_bytes <= CACHE_BYTES ? 0 : strip_bytes * (double)strips;
-  const double idle = (double)(rounds * fused_groups(dev)) / (double)strips;
-  return (multiply_flops(&g, param, tiles) / 0.9 + transform_flops(&g, param, tiles)) * idle +
-         FLOPS_A_COLD_BYTE * weights + FLOPS_A_WARM_BYTE * again + FLOPS_A_SCRATCH_BYTE * spilt;
+  const bool cached = weights + strip_bytes <= CACHE_BYTES;
+  /* The longer the strip, the more of its scratch the weights drive out of the cache. */
+  const double scratch = strip_bytes / (double)param[STRIP] * (double)(share * groups);
+  const double spilt = scratch * fmin(1, strip_bytes / SPILT_BYTES);
+  const size_t busiest = share * groups * (size_t)param[TILES];
+  return multiply_flops(&g, param, busiest) / 0.9 + transform_flops(&g, param, busiest) + FLOPS_A_COLD_BYTE * weights +
+         again_flops_a_byte(param, cached) * weights * (strips - 1) + FLOPS_A_SCRATCH_BYTE * spilt;
 }
 
 /* ---- choosing */
@@ -164,9 +179,7 @@ static size_t staged_bytes(const clvgg_device_info *dev, const algo_problem *p, 
 
 static size_t fused_bytes(const clvgg_device_info *dev, const algo_problem *p, const int *param) {
   const geometry g = measure(p, param);
-  const size_t strip = (size_t)param[STRIP] * (size_t)param[TILES];
-  const size_t floats = strip * (g.ic_blocks + (size_t)param[OC_BLOCKS]) * g.block + 2 * g.block;
-  return fused_groups(dev) * g.freqs * floats * sizeof(float);
+  return fused_groups(dev) * (g.freqs + 1) * slot_floats(&g, param) * sizeof(float);
 }
 
 static bool supports(const clvgg_device_info *dev, const algo_problem *p, const int *param, char *why) {

@@ -21,14 +21,9 @@ static clvgg_status enqueue(algo_instance *inst, size_t batch, const device_buff
                             const device_buffer *workspace) {
   if (batch == 0) return CLVGG_OK;
   TRY(algo_check(inst, batch, in, out, workspace));
-  const algo_state *state = algo_state_of(inst);
-  const packed_weights *w = &state->weights;
-  for (size_t i = 0; i < w->panels; i++) {
-    const size_t rows = pack_row_count(w, i);
-    device_arg args[ALGO_FC_ARGS];
-    algo_fc_args(inst, batch, i, in, out, args);
-    TRY(algo_launch_any(inst, &state->kernel, args, ALGO_FC_ARGS, rows, batch, 1));
-  }
+  const packed_weights *w = &algo_state_of(inst)->weights;
+  for (size_t i = 0; i < w->panels; i++)
+    TRY(algo_launch_fc(inst, batch, i, in, out, (size_t[]){pack_row_count(w, i), batch, 1}, NULL));
   return CLVGG_OK;
 }
 

@@ -58,19 +58,15 @@ static clvgg_status enqueue(algo_instance *inst, size_t batch, const device_buff
                             const device_buffer *workspace) {
   if (batch == 0) return CLVGG_OK;
   TRY(algo_check(inst, batch, in, out, workspace));
-  const algo_state *state = algo_state_of(inst);
-  const packed_weights *w = &state->weights;
+  const packed_weights *w = &algo_state_of(inst)->weights;
   const size_t local[3] = {(size_t)inst->param[GROUP], 1, 1};
   for (size_t i = 0; i < w->panels; i++) {
-    const size_t rows = pack_row_count(w, i);
-    device_arg args[ALGO_FC_ARGS];
-    algo_fc_args(inst, batch, i, in, out, args);
     const size_t global[3] = {
         size_ceil_div(batch, (size_t)inst->param[IMAGES]) * local[0],
-        size_ceil_div(rows, (size_t)inst->param[ROWS]),
+        size_ceil_div(pack_row_count(w, i), (size_t)inst->param[ROWS]),
         1,
     };
-    TRY(device_launch(inst->dev, &state->kernel, args, ALGO_FC_ARGS, global, local));
+    TRY(algo_launch_fc(inst, batch, i, in, out, global, local));
   }
   return CLVGG_OK;
 }

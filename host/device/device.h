@@ -58,12 +58,11 @@ void device_kernel_release(device_kernel *kernel);
 
 /* ---- launches */
 typedef struct device_arg {
-  enum { DEVICE_ARG_BUFFER, DEVICE_ARG_INT, DEVICE_ARG_FLOAT, DEVICE_ARG_LOCAL } type;
+  enum { DEVICE_ARG_BUFFER, DEVICE_ARG_INT, DEVICE_ARG_FLOAT } type;
   union {
     struct _cl_mem *mem;
     int32_t i;
     float f;
-    size_t local_bytes;
   } value;
 } device_arg;
 
@@ -76,9 +75,6 @@ static inline device_arg arg_int(size_t i) {
 }
 static inline device_arg arg_float(float f) {
   return (device_arg){.type = DEVICE_ARG_FLOAT, .value.f = f};
-}
-static inline device_arg arg_local(size_t bytes) {
-  return (device_arg){.type = DEVICE_ARG_LOCAL, .value.local_bytes = bytes};
 }
 
 /* Enqueues a kernel with count arguments over a grid of global work-items in groups of local (each dimension of global is

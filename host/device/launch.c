@@ -4,7 +4,6 @@
 
 static clvgg_status set_args(const clvgg_device *dev, const device_kernel *kernel, const device_arg *args,
                              size_t count) {
-  uint64_t local_bytes = 0;
   for (size_t i = 0; i < count; i++) {
     const device_arg *a = &args[i];
     cl_int code = CL_INVALID_ARG_VALUE;
@@ -17,16 +16,6 @@ static clvgg_status set_args(const clvgg_device *dev, const device_kernel *kerne
         break;
       case DEVICE_ARG_FLOAT:
         code = clSetKernelArg(kernel->kernel, (cl_uint)i, sizeof a->value.f, &a->value.f);
-        break;
-      case DEVICE_ARG_LOCAL:
-        if (a->value.local_bytes > dev->info.local_bytes - local_bytes)
-          return base_fail(
-              CLVGG_ERROR_TOO_LARGE,
-              "device '%s': kernel %s: argument %zu brings local memory to %llu bytes, at most %llu are there",
-              dev->info.name, kernel->name, i, (unsigned long long)local_bytes + a->value.local_bytes,
-              (unsigned long long)dev->info.local_bytes);
-        local_bytes += a->value.local_bytes;
-        code = clSetKernelArg(kernel->kernel, (cl_uint)i, a->value.local_bytes, NULL);
         break;
     }
     if (code != CL_SUCCESS) return device_fail(dev, code, "kernel %s: argument %zu of %zu", kernel->name, i, count);

@@ -28,7 +28,7 @@ static const struct quirk {
     {"rusticl", "llvmpipe", 65535},
 };
 
-/* Software rasterisers are slow at this and may call themselves GPUs. */
+/* Software rasterisers, by parts of the device's name; they may call themselves GPUs. */
 static const char *const rasterisers[] = {"llvmpipe", "softpipe", "swrast"};
 
 /* ASCII only: towlower and the locale have no say in what a selector means. */
@@ -55,6 +55,8 @@ static const struct quirk *find_quirk(const clvgg_device_info *d) {
 void select_apply_quirks(clvgg_device_info *device) {
   const struct quirk *q = find_quirk(device);
   if (q != NULL) device->max_iterations = q->max_iterations;
+  for (size_t i = 0; i < sizeof rasterisers / sizeof rasterisers[0]; i++)
+    if (select_contains(device->name, rasterisers[i])) device->software_rasteriser = 1;
 }
 
 /* ---- caps */
@@ -126,14 +128,8 @@ clvgg_status select_apply_limits(const char *limits, clvgg_device_info *device) 
 
 /* ---- ranking */
 
-static bool is_rasteriser(const clvgg_device_info *d) {
-  for (size_t i = 0; i < sizeof rasterisers / sizeof rasterisers[0]; i++)
-    if (select_contains(d->name, rasterisers[i])) return true;
-  return false;
-}
-
 static clvgg_device_type real_type(const clvgg_device_info *d) {
-  return is_rasteriser(d) ? CLVGG_DEVICE_CPU : d->type;
+  return d->software_rasteriser ? CLVGG_DEVICE_CPU : d->type;
 }
 
 /* What decides, the most important first; a larger number is better. A device whose loops end silently is the last resort,
@@ -145,7 +141,7 @@ static void rank(const clvgg_device_info *d, unsigned out[RANKS]) {
   out[0] = find_quirk(d) == NULL;
   out[1] = d->max_iterations == 0;
   out[2] = of_type[real_type(d)];
-  out[3] = !is_rasteriser(d);
+  out[3] = !d->software_rasteriser;
   out[4] = d->compute_units;
 }
 

@@ -14,7 +14,7 @@ size_t select_best(const clvgg_device_info *devices, size_t count);
 clvgg_status select_device(const clvgg_device_info *devices, size_t count, const char *selector, size_t *index,
                            char *why, size_t bytes);
 
-/* Fills in what is known of a driver's faults: max_iterations. */
+/* Fills in what no query tells: max_iterations and software_rasteriser. */
 void select_apply_quirks(clvgg_device_info *device);
 
 /* Lowers the caps of device to those of limits, the value of CLVGG_DEVICE_LIMITS; NULL or "" changes nothing. */

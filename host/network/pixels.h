@@ -10,7 +10,7 @@
 typedef struct pixel_map {
   bool bgr;      /* the network's channels are blue, green, red; pixels are red, green, blue all the same */
   float mean[3]; /* in the network's order of channels */
-  float std[3];  /* not 0 */
+  float std[3];  /* above 0 and not subnormal, so that 1 / std is finite */
 } pixel_map;
 
 /* rgb (n, pixels, 3) to plain (n, 3, pixels), and back to the nearest bytes. */

@@ -21,13 +21,13 @@ static const char *const cpu_order[] = {"conv_f32_nchw_direct", "conv_f32_nchw_i
 static const char *const gpu_order[] = {"conv_f32_nchw_tiled", "conv_f32_nchw_direct", "conv_f32_nchw_im2col_clblast",
                                         "fc_f32_tiled", NULL};
 
-/* A software rasteriser (Mesa's llvmpipe, the drivers with a cap on iterations) is called a CPU but runs a group's work-items as
- * the lanes of its vectors: one output a work-item suits it best, and no model of a CPU's costs applies. */
+/* A software rasteriser (Mesa's llvmpipe) is called a CPU but runs a group's work-items as the lanes of its vectors: one output a
+ * work-item suits it best, and no model of a CPU's costs applies. */
 static const char *const rasteriser_order[] = {"conv_f32_nchw_naive", "fc_f32_naive", "conv_f32_nchw_tiled",
                                                "fc_f32_tiled", NULL};
 
 static bool is_rasteriser(const clvgg_device_info *dev) {
-  return dev->type == CLVGG_DEVICE_CPU && dev->max_iterations > 0;
+  return dev->software_rasteriser != 0;
 }
 
 /* An algorithm without a model counts as at least this many times slower than the peak, so that any model beats it. */

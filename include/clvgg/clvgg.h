@@ -115,6 +115,7 @@ typedef struct clvgg_device_info {
   int images;
   int unified_memory;      /* host and device share memory */
   uint64_t max_iterations; /* loop iterations of a work-item beyond which the driver goes silently wrong; 0: none */
+  int software_rasteriser; /* 1: Mesa's llvmpipe or one like it: slow, its work-items are the lanes of a CPU's vectors */
   int usable;              /* 1: clvgg can run on it */
   char reason[256];        /* why it is not usable, else "" */
   int is_default;          /* 1: what clvgg_device_open(NULL) would open */
@@ -178,7 +179,7 @@ typedef struct clvgg_preprocess {
   clvgg_interpolation interpolation;
   int bgr;       /* 1: channels in B, G, R order */
   float mean[3]; /* of pixel values 0..255, in channel order */
-  float std[3];
+  float std[3];  /* above 0, and not so small (subnormal) that 1 / std could be infinite */
 } clvgg_preprocess;
 
 typedef struct clvgg_model_options {

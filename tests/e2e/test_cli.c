@@ -149,6 +149,8 @@ static void devices_have_the_promised_fields(void **state) {
     for (size_t k = 0; k < sizeof texts / sizeof *texts; k++) text(d, texts[k]);
     int usable = json_is_true(field(d, "usable", JSON_TRUE));
     assert_int_equal(usable, *text(d, "reason") == 0);
+    assert_int_equal(json_is_true(field(d, "software_rasteriser", JSON_TRUE)),
+                     strstr(text(d, "name"), "llvmpipe") != NULL);
     assert_true(!usable || number(d, "compute_units") >= 1);
     defaults += json_is_true(field(d, "default", JSON_TRUE));
   }

@@ -216,6 +216,9 @@ static void wrong_options_are_refused(void **state) {
   options.preprocess = &bad;
   assert_refused(clvgg_engine_open(device, model, &options, &engine), CLVGG_ERROR_ARGUMENT, "std[1]");
   bad = preprocess;
+  bad.std[2] = 1e-40f; /* its reciprocal is infinite */
+  assert_refused(clvgg_engine_open(device, model, &options, &engine), CLVGG_ERROR_ARGUMENT, "std[2]");
+  bad = preprocess;
   bad.mean[2] = NAN;
   assert_refused(clvgg_engine_open(device, model, &options, &engine), CLVGG_ERROR_ARGUMENT, "mean[2]");
   assert_null(engine);

@@ -1,4 +1,4 @@
-/* What the kernel tests share: a device with a compiler cache of its own, and layers made by hand. */
+/* What the kernel tests share: a device with a compiler cache of its own, and layers made by hand. After cmocka.h. */
 #ifndef CLVGG_TESTS_KERNELS_FIXTURE_H
 #define CLVGG_TESTS_KERNELS_FIXTURE_H
 
@@ -31,6 +31,10 @@ static inline void cache_make(void) {
   atexit(cache_remove);
 }
 
+static inline void must(clvgg_status status) {
+  if (status != CLVGG_OK) fail_msg("%s: %s", clvgg_status_name(status), clvgg_last_error());
+}
+
 /* Whether it computes in blocks of channels: on blocked activations, or with blocked weights. test_blocked is for these. */
 static inline bool algo_uses_blocks(const algo *a) {
   return a->in == ALGO_NCHWC || a->out == ALGO_NCHWC || strstr(a->name, "_gemv") != NULL;
@@ -47,7 +51,7 @@ typedef struct test_layer {
 /* Random weights and bias where the op has them; batch_norm adds a scale for each output channel. Every other seed has pixels'
  * channels in reverse. */
 static inline void layer_make(const layer_shape *s, bool batch_norm, uint64_t seed, test_layer *t) {
-  *t = (test_layer){.l.shape = *s, .pixels = {seed % 2, {123.675f, 116.28f, 103.53f}, {58.395f, -57.12f, 5.7f}}};
+  *t = (test_layer){.l.shape = *s, .pixels = {seed % 2, {123.675f, 116.28f, 103.53f}, {58.395f, 57.12f, 5.7f}}};
   t->l.pixels = &t->pixels;
   snprintf(t->l.name, sizeof t->l.name, "test");
   const size_t length = layer_row_length(s), rows = s->out.c;
@@ -74,44 +78,6 @@ static inline void layer_free(test_layer *t) {
   free(t->values);
   free(t->l.bias);
   free(t->l.scale);
-}
-
-/* n plain images that a can be given, and the same as it takes them. */
-static inline void input_random(const algo *a, const layer *l, size_t n, uint64_t seed, float *plain) {
-  if (a->in == ALGO_RGB8)
-    pixels_random(l->pixels, seed, n, l->shape.in.h * l->shape.in.w, plain);
-  else
-    random_fill(seed, -1, 1, plain, n * shape3_elements(l->shape.in));
-}
-
-static inline void input_store(const algo *a, const layer *l, size_t n, size_t block, const float *plain, void *out) {
-  if (a->in == ALGO_RGB8)
-    pixels_from_plain(l->pixels, n, l->shape.in.h * l->shape.in.w, plain, out);
-  else
-    algo_to_layout(a->in, l->shape.in, n, block, plain, out);
-}
-
-/* ---- a buffer filled with poison, with more of it behind its end */
-#define GUARD_BYTES ((size_t)4096)
-#define POISON      0x7fc0beefu /* a quiet NaN */
-
-typedef struct guarded {
-  device_buffer buffer;
-  size_t bytes; /* with the guard */
-} guarded;
-
-static inline clvgg_status guarded_open(clvgg_device *dev, size_t bytes, guarded *g) {
-  *g = (guarded){.bytes = size_round_up(bytes, sizeof(float)) + GUARD_BYTES};
-  TRY(device_buffer_create(dev, g->bytes, &g->buffer));
-  return device_fill(dev, &g->buffer, POISON, 0, g->bytes);
-}
-
-/* The first byte from first on that is not as guarded_open left it; bytes when all are. */
-static inline size_t guarded_harm(const void *values, size_t first, size_t bytes) {
-  const uint32_t poison = POISON;
-  for (size_t i = first; i < bytes; i++)
-    if (((const unsigned char *)values)[i] != ((const unsigned char *)&poison)[i % sizeof poison]) return i;
-  return bytes;
 }
 
 static inline layer_shape conv_shape(size_t in, size_t out, size_t h, size_t w, bool relu) {

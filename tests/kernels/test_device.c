@@ -31,11 +31,9 @@ static clvgg_device *dev;
 static char kernel_dir[] = "/tmp/clvgg-test-device-XXXXXX";
 
 static const char good_source[] =
-    "__kernel void ids(__global int *out, int n, float scale, __local int *scratch) {\n"
+    "__kernel void ids(__global int *out, int n, float scale) {\n"
     "  int i = get_global_id(0) + get_global_size(0) * (get_global_id(1) + get_global_size(1) * get_global_id(2));\n"
-    "  scratch[get_local_id(0)] = i;\n"
-    "  barrier(CLK_LOCAL_MEM_FENCE);\n"
-    "  if (i < n) out[i] = (int)(scratch[get_local_id(0)] * scale) + STEP;\n"
+    "  if (i < n) out[i] = (int)(i * scale) + STEP;\n"
     "}\n"
     "__kernel void sizes(__global int *out) {\n"
     "  if (get_global_id(0) + get_global_id(1) + get_global_id(2) == 0)\n"
@@ -135,6 +133,7 @@ static void test_limits_reach_the_device(void **state) {
   const size_t global[3] = {8, 1, 1}, local[3] = {8, 1, 1};
   setenv("CLVGG_DEVICE_LIMITS", "group=4,alloc=4096,global=6000,local=64", 1);
   ASSERT_OK(clvgg_device_open(device_info(dev)->id, &small));
+  assert_int_equal(device_info(small)->local_bytes, 64);
   setenv("CLVGG_DEVICE_LIMITS", "group=many", 1);
   clvgg_device *none = NULL;
   ASSERT_FAILS(clvgg_device_open(NULL, &none), CLVGG_ERROR_ARGUMENT, "group=many");
@@ -149,12 +148,10 @@ static void test_limits_reach_the_device(void **state) {
   assert_int_equal(device_bytes_in_use(small), 6000);
   ASSERT_OK(device_kernel_create(small, "good.cl", "ids", "-DSTEP=1", &kernel));
   assert_true(kernel.max_work_group <= 4);
-  const device_arg args[] = {arg_buffer(buffer.mem), arg_int(8), arg_float(1), arg_local(64)};
-  const device_arg greedy[] = {arg_buffer(buffer.mem), arg_int(8), arg_float(1), arg_local(65)};
+  const device_arg args[] = {arg_buffer(buffer.mem), arg_int(8), arg_float(1)};
   const size_t fits[3] = {4, 1, 1};
-  ASSERT_FAILS(device_launch(small, &kernel, args, 4, global, local), CLVGG_ERROR_TOO_LARGE, "8x1x1");
-  ASSERT_FAILS(device_launch(small, &kernel, greedy, 4, global, fits), CLVGG_ERROR_TOO_LARGE, "65 bytes");
-  ASSERT_OK(device_launch(small, &kernel, args, 4, global, fits));
+  ASSERT_FAILS(device_launch(small, &kernel, args, 3, global, local), CLVGG_ERROR_TOO_LARGE, "8x1x1");
+  ASSERT_OK(device_launch(small, &kernel, args, 3, global, fits));
   ASSERT_OK(device_finish(small));
   device_kernel_release(&kernel);
   device_buffer_release(small, &second);
@@ -269,8 +266,8 @@ static void test_kernel_runs_on_a_rounded_grid(void **state) {
   ASSERT_OK(device_kernel_create(dev, "good.cl", "ids", "-DSTEP=5", &k));
   assert_string_equal(k.name, "ids");
   assert_true(k.max_work_group > 0 && k.max_work_group <= device_info(dev)->max_work_group);
-  const device_arg args[] = {arg_buffer(b.mem), arg_int(N), arg_float(2.0f), arg_local(32)};
-  ASSERT_OK(device_launch(dev, &k, args, 4, (const size_t[3]){N, 1, 1}, (const size_t[3]){8, 1, 1}));
+  const device_arg args[] = {arg_buffer(b.mem), arg_int(N), arg_float(2.0f)};
+  ASSERT_OK(device_launch(dev, &k, args, 3, (const size_t[3]){N, 1, 1}, (const size_t[3]){8, 1, 1}));
   ASSERT_OK(device_read(dev, &b, 0, got, sizeof got));
   for (int i = 0; i < ROOM; i++) assert_int_equal(got[i], i < N ? 2 * i + 5 : -1);
   device_kernel_release(&k);
@@ -302,31 +299,27 @@ static void test_bad_launches(void **state) {
   device_kernel k = {0};
   ASSERT_OK(device_buffer_create(dev, 64, &b));
   ASSERT_OK(device_kernel_create(dev, "good.cl", "ids", "-DSTEP=0", &k));
-  const device_arg args[] = {arg_buffer(b.mem), arg_int(1), arg_float(1), arg_local(16)};
-  const device_arg greedy[] = {arg_buffer(b.mem), arg_int(1), arg_float(1),
-                               arg_local((size_t)device_info(dev)->local_bytes + 1)};
+  const device_arg args[] = {arg_buffer(b.mem), arg_int(1), arg_float(1)};
   const size_t global[3] = {64, 1, 1};
   char text[40];
   snprintf(text, sizeof text, "1 to %zu", k.max_work_group);
-  ASSERT_FAILS(device_launch(dev, &k, args, 4, global, (const size_t[3]){k.max_work_group + 1, 1, 1}),
+  ASSERT_FAILS(device_launch(dev, &k, args, 3, global, (const size_t[3]){k.max_work_group + 1, 1, 1}),
                CLVGG_ERROR_TOO_LARGE, text);
   assert_non_null(strstr(clvgg_last_error(), "ids"));
   assert_non_null(strstr(clvgg_last_error(), device_info(dev)->name));
-  ASSERT_FAILS(device_launch(dev, &k, args, 4, global, (const size_t[3]){SIZE_MAX, SIZE_MAX, 2}), CLVGG_ERROR_TOO_LARGE,
+  ASSERT_FAILS(device_launch(dev, &k, args, 3, global, (const size_t[3]){SIZE_MAX, SIZE_MAX, 2}), CLVGG_ERROR_TOO_LARGE,
                "work-group");
-  ASSERT_FAILS(device_launch(dev, &k, args, 4, global, (const size_t[3]){4, 0, 1}), CLVGG_ERROR_ARGUMENT, "4x0x1");
-  ASSERT_FAILS(device_launch(dev, &k, args, 4, (const size_t[3]){SIZE_MAX, 1, 1}, (const size_t[3]){4, 1, 1}),
+  ASSERT_FAILS(device_launch(dev, &k, args, 3, global, (const size_t[3]){4, 0, 1}), CLVGG_ERROR_ARGUMENT, "4x0x1");
+  ASSERT_FAILS(device_launch(dev, &k, args, 3, (const size_t[3]){SIZE_MAX, 1, 1}, (const size_t[3]){4, 1, 1}),
                CLVGG_ERROR_TOO_LARGE, "too large");
-  ASSERT_FAILS(device_launch(dev, &k, args, 4, (const size_t[3]){SIZE_MAX / 2, 4, 1}, (const size_t[3]){0, 0, 0}),
+  ASSERT_FAILS(device_launch(dev, &k, args, 3, (const size_t[3]){SIZE_MAX / 2, 4, 1}, (const size_t[3]){0, 0, 0}),
                CLVGG_ERROR_TOO_LARGE, "too large");
-  ASSERT_FAILS(device_launch(dev, &k, greedy, 4, global, (const size_t[3]){4, 1, 1}), CLVGG_ERROR_TOO_LARGE,
-               "local memory");
-  const device_arg five[] = {args[0], args[1], args[2], args[3], arg_int(1)};
-  ASSERT_FAILS(device_launch(dev, &k, five, 5, global, (const size_t[3]){4, 1, 1}), CLVGG_ERROR_DEVICE,
+  const device_arg four[] = {args[0], args[1], args[2], arg_int(1)};
+  ASSERT_FAILS(device_launch(dev, &k, four, 4, global, (const size_t[3]){4, 1, 1}), CLVGG_ERROR_DEVICE,
                "CL_INVALID_ARG_INDEX");
-  assert_non_null(strstr(clvgg_last_error(), "argument 4 of 5"));
+  assert_non_null(strstr(clvgg_last_error(), "argument 3 of 4"));
   /* The device is none the worse for it. */
-  ASSERT_OK(device_launch(dev, &k, args, 4, global, (const size_t[3]){4, 1, 1}));
+  ASSERT_OK(device_launch(dev, &k, args, 3, global, (const size_t[3]){4, 1, 1}));
   ASSERT_OK(device_finish(dev));
   device_kernel_release(&k);
   device_buffer_release(dev, &b);
@@ -369,8 +362,8 @@ static void *work(void *argument) {
     if (device_buffer_create(dev, sizeof got, &b) || device_kernel_create(dev, "good.cl", "ids", options, &k)) {
       w->wrong = 1;
     } else {
-      const device_arg args[] = {arg_buffer(b.mem), arg_int(64), arg_float(1), arg_local(16)};
-      if (device_launch(dev, &k, args, 4, (const size_t[3]){64, 1, 1}, (const size_t[3]){4, 1, 1}) ||
+      const device_arg args[] = {arg_buffer(b.mem), arg_int(64), arg_float(1)};
+      if (device_launch(dev, &k, args, 3, (const size_t[3]){64, 1, 1}, (const size_t[3]){4, 1, 1}) ||
           device_read(dev, &b, 0, got, sizeof got))
         w->wrong = 2;
       for (int i = 0; i < 64 && w->wrong == 0; i++)
@@ -500,8 +493,8 @@ static void test_wrap(void **state) {
   ASSERT_OK(device_kernel_create(wrapped, "good.cl", "ids", "-DSTEP=1", &k));
   ASSERT_OK(device_timer_open(wrapped, 2, &timer)); /* a queue without profiling: the host's clock */
   ASSERT_OK(device_timer_mark(timer));
-  const device_arg args[] = {arg_buffer(b.mem), arg_int(16), arg_float(3), arg_local(64)};
-  ASSERT_OK(device_launch(wrapped, &k, args, 4, (const size_t[3]){16, 1, 1}, (const size_t[3]){4, 1, 1}));
+  const device_arg args[] = {arg_buffer(b.mem), arg_int(16), arg_float(3)};
+  ASSERT_OK(device_launch(wrapped, &k, args, 3, (const size_t[3]){16, 1, 1}, (const size_t[3]){4, 1, 1}));
   ASSERT_OK(device_timer_mark(timer));
   ASSERT_OK(device_timer_read(timer, &ms));
   assert_true(ms > 0);

@@ -8,6 +8,7 @@
 #include <math.h>
 
 #include "kernels/fixture.h"
+#include "kernels/guarded.h"
 
 /* Every layer here has 17 input channels of 5x4 (fc and softmax: their own); channel 16's pixel (2, 1) of the second image is NaN. */
 #define BATCH 2
@@ -20,26 +21,13 @@ static bool run(clvgg_device *dev, const algo *a, const test_layer *t, const flo
   char why[ALGO_WHY_BYTES] = "";
   if (a->choose) a->choose(device_info(dev), &p, param);
   if (!algo_supports(a, device_info(dev), &p, param, why)) return false;
-  const size_t in_elements = algo_elements(a->in, s->in, BATCH, p.block);
-  const size_t out_elements = algo_elements(a->out, s->out, BATCH, p.block);
-  const size_t work_bytes = algo_workspace_bytes(a, device_info(dev), &p, param);
-  float *raw = calloc(in_elements + out_elements, sizeof *raw);
-  device_buffer in = {0}, out = {0}, work = {0};
-  algo_instance inst = {0};
-  algo_to_layout(a->in, s->in, BATCH, p.block, input, raw);
-  assert_int_equal(algo_open(a, dev, &p, param, &t->l, &inst), CLVGG_OK);
-  assert_int_equal(device_buffer_create(dev, in_elements * sizeof *raw, &in), CLVGG_OK);
-  assert_int_equal(device_buffer_create(dev, out_elements * sizeof *raw, &out), CLVGG_OK);
-  if (work_bytes) assert_int_equal(device_buffer_create(dev, work_bytes, &work), CLVGG_OK);
-  assert_int_equal(device_write(dev, &in, 0, raw, in_elements * sizeof *raw), CLVGG_OK);
-  assert_int_equal(algo_enqueue(&inst, BATCH, &in, &out, &work), CLVGG_OK);
-  assert_int_equal(device_read(dev, &out, 0, raw, out_elements * sizeof *raw), CLVGG_OK);
-  algo_from_layout(a->out, s->out, BATCH, p.block, raw, output);
-  algo_close(&inst);
-  device_buffer_release(dev, &work);
-  device_buffer_release(dev, &out);
-  device_buffer_release(dev, &in);
-  free(raw);
+  guarded_run r;
+  guarded_open(dev, a, &p, param, &t->l, &r);
+  guarded_execute(&r, BATCH, input);
+  float *got = guarded_output(&r);
+  memcpy(output, got, BATCH * shape3_elements(s->out) * sizeof *got);
+  free(got);
+  guarded_close(&r);
   return true;
 }
 

@@ -9,10 +9,6 @@
 #include "algo/pack.h"
 #include "kernels/fixture.h"
 
-static void must(clvgg_status status) {
-  if (status != CLVGG_OK) fail_msg("%s: %s", clvgg_status_name(status), clvgg_last_error());
-}
-
 static clvgg_device *open_with(const char *limits) {
   clvgg_device *dev = NULL;
   if (limits)

@@ -5,6 +5,7 @@ target_compile_definitions(test_roofline PRIVATE KERNEL_SOURCE="${PROJECT_SOURCE
 set_tests_properties(test_roofline PROPERTIES RUN_SERIAL TRUE)
 
 clvgg_test(kernels test_blocked algo device reference network checkpoint base)
+target_sources(test_blocked PRIVATE kernels/guarded.c kernels/suite.c)
 set_tests_properties(test_blocked PROPERTIES TIMEOUT 1200) # it compiles some thousand kernels
 if(EXISTS /etc/OpenCL/vendors/rusticl.icd)
   add_test(NAME test_blocked_rusticl COMMAND test_blocked --small)
@@ -16,6 +17,7 @@ clvgg_test(kernels test_trust base image checkpoint network reference device alg
 clvgg_test(kernels test_rules algo device network checkpoint base)
 clvgg_test(kernels test_pack algo device network checkpoint base)
 clvgg_test(kernels test_kernels algo device reference network checkpoint base)
+target_sources(test_kernels PRIVATE kernels/guarded.c kernels/suite.c)
 
 # The same on a device with the least that OpenCL 1.2 GPUs have; CLVGG_DEVICE_LIMITS is explained in host/device/select.c.
 add_test(NAME test_kernels_limits COMMAND test_kernels)
@@ -56,3 +58,4 @@ if(CLVGG_SANITIZE)
 endif()
 
 clvgg_test(kernels test_nan algo device network checkpoint base)
+target_sources(test_nan PRIVATE kernels/guarded.c)

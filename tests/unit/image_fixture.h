@@ -33,6 +33,19 @@ static inline uint8_t *fixture_copy(const void *data, size_t n) {
   return block;
 }
 
+/* Decodes a copy of the bytes; whatever fails leaves no pixels and says why in one line. */
+static inline clvgg_status fixture_decode(const void *data, size_t bytes, image *out) {
+  uint8_t *const block = fixture_copy(data, bytes);
+  const clvgg_status status = image_decode_memory(block, bytes, out);
+  free(block);
+  if (status != CLVGG_OK) {
+    assert_null(out->rgb);
+    assert_true(strlen(clvgg_last_error()) > 0);
+    assert_null(strchr(clvgg_last_error(), '\n'));
+  }
+  return status;
+}
+
 /* The whole of tests/data/image/name. */
 static inline uint8_t *fixture_read(const char *name, size_t *bytes) {
   static uint8_t buffer[65536];

@@ -15,27 +15,15 @@ static const char *const small_files[] = {
     "rgb.ppm",           "grey.pgm",        "orientation6_mm.jpg", "orientation6.png"};
 enum { SMALL_FILES = sizeof small_files / sizeof *small_files };
 
-static clvgg_status decode(const uint8_t *data, size_t bytes, image *out) {
-  uint8_t *const block = fixture_copy(data, bytes);
-  const clvgg_status status = image_decode_memory(block, bytes, out);
-  free(block);
-  if (status != CLVGG_OK) {
-    assert_null(out->rgb);
-    assert_true(strlen(clvgg_last_error()) > 0);
-    assert_null(strchr(clvgg_last_error(), '\n'));
-  }
-  return status;
-}
-
 static void truncations_are_errors(void **state) {
   (void)state;
   for (size_t k = 0; k < SMALL_FILES; k++) {
     size_t bytes;
     uint8_t *const data = fixture_read(small_files[k], &bytes);
     image whole, part;
-    assert_int_equal(decode(data, bytes, &whole), CLVGG_OK);
+    assert_int_equal(fixture_decode(data, bytes, &whole), CLVGG_OK);
     for (size_t n = 0; n < bytes; n++) {
-      if (decode(data, n, &part) != CLVGG_OK) continue;
+      if (fixture_decode(data, n, &part) != CLVGG_OK) continue;
       /* only a BMP's padding behind the last line may be gone, and then nothing is different */
       if (bytes - n > 3 || strstr(small_files[k], ".bmp") == NULL || part.width != whole.width ||
           part.height != whole.height || fixture_image_crc(&part) != fixture_image_crc(&whole))
@@ -57,7 +45,7 @@ static void changed_bytes_do_not_crash(void **state) {
       for (size_t i = 0; i < sizeof now; i++) {
         image img;
         data[n] = now[i];
-        if (decode(data, bytes, &img) == CLVGG_OK) {
+        if (fixture_decode(data, bytes, &img) == CLVGG_OK) {
           assert_true(img.width >= 1 && img.height >= 1 && img.width * img.height <= IMAGE_MAX_PIXELS);
           image_free(&img);
           accepted++;
@@ -79,7 +67,7 @@ static void png_checksums_are_checked(void **state) {
   for (size_t n = 0; n < bytes; n++)
     for (int bit = 0; bit < 8; bit++) {
       data[n] ^= (uint8_t)(1 << bit);
-      if (decode(data, bytes, &img) == CLVGG_OK) fail_msg("bit %d of byte %zu changed, and it decodes", bit, n);
+      if (fixture_decode(data, bytes, &img) == CLVGG_OK) fail_msg("bit %d of byte %zu changed, and it decodes", bit, n);
       data[n] ^= (uint8_t)(1 << bit);
     }
   free(data);
@@ -110,7 +98,7 @@ static size_t make_png(uint8_t *to, uint32_t width, uint32_t height) {
 
 static void expect(const uint8_t *data, size_t bytes, clvgg_status status, const char *says) {
   image img;
-  const clvgg_status got = decode(data, bytes, &img);
+  const clvgg_status got = fixture_decode(data, bytes, &img);
   if (got != status || strstr(clvgg_last_error(), says) == NULL)
     fail_msg("status %d, \"%s\"; expected %d, \"%s\"", got, clvgg_last_error(), status, says);
 }
@@ -172,17 +160,17 @@ static void jpeg_may_go_on_after_its_end(void **state) {
   size_t bytes;
   uint8_t *const data = fixture_read("baseline.jpg", &bytes);
   image plain, longer;
-  assert_int_equal(decode(data, bytes, &plain), CLVGG_OK);
+  assert_int_equal(fixture_decode(data, bytes, &plain), CLVGG_OK);
   uint8_t *const more = malloc(bytes + 100);
   memcpy(more, data, bytes);
   memset(more + bytes, 0xFF, 50);
   memset(more + bytes + 50, 0, 50);
-  assert_int_equal(decode(more, bytes + 100, &longer), CLVGG_OK);
+  assert_int_equal(fixture_decode(more, bytes + 100, &longer), CLVGG_OK);
   assert_int_equal(fixture_image_crc(&longer), fixture_image_crc(&plain));
   image_free(&longer);
   memmove(more + 5, more + 2, bytes - 2);
   memset(more + 2, 0xFF, 3); /* fill bytes before the first segment */
-  assert_int_equal(decode(more, bytes + 3, &longer), CLVGG_OK);
+  assert_int_equal(fixture_decode(more, bytes + 3, &longer), CLVGG_OK);
   assert_int_equal(fixture_image_crc(&longer), fixture_image_crc(&plain));
   image_free(&longer);
   image_free(&plain);

@@ -73,21 +73,10 @@ static void jpeg_is_close_to_pillow(void **state) {
   }
 }
 
-static clvgg_status decode(const void *data, size_t bytes, image *out) {
-  uint8_t *const block = fixture_copy(data, bytes);
-  const clvgg_status status = image_decode_memory(block, bytes, out);
-  free(block);
-  if (status != CLVGG_OK) {
-    assert_null(out->rgb);
-    assert_true(strlen(clvgg_last_error()) > 0);
-  }
-  return status;
-}
-
 /* The first pixel's first channel. */
 static int first_level(const char *data, size_t bytes) {
   image img;
-  if (decode(data, bytes, &img) != CLVGG_OK) fail_msg("%s", clvgg_last_error());
+  if (fixture_decode(data, bytes, &img) != CLVGG_OK) fail_msg("%s", clvgg_last_error());
   const int level = img.rgb[0];
   image_free(&img);
   return level;
@@ -110,7 +99,7 @@ static void pnm_headers_and_maxima(void **state) {
                                  "P6 1 1 255\n\1\1", "P5 1 x 255\n\1", "P5 "};
   for (size_t i = 0; i < sizeof damaged / sizeof *damaged; i++) {
     image img;
-    assert_int_equal(decode(damaged[i], strlen(damaged[i]), &img), CLVGG_ERROR_FORMAT);
+    assert_int_equal(fixture_decode(damaged[i], strlen(damaged[i]), &img), CLVGG_ERROR_FORMAT);
   }
 }
 
@@ -143,7 +132,7 @@ static void refuses_with_a_reason(void **state) {
   };
   for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
     image img;
-    const clvgg_status status = decode(files[i].data, files[i].bytes, &img);
+    const clvgg_status status = fixture_decode(files[i].data, files[i].bytes, &img);
     if (status != files[i].status || strstr(clvgg_last_error(), files[i].says) == NULL)
       fail_msg("file %zu: status %d, \"%s\"; expected %d, \"%s\"", i, status, clvgg_last_error(), files[i].status,
                files[i].says);

@@ -12,14 +12,14 @@
 
 static void are_normalised_by_channel(void **state) {
   (void)state;
-  const pixel_map rgb = {.mean = {10, 20, 30}, .std = {2, 4, -5}}, bgr = {true, {10, 20, 30}, {2, 4, -5}};
+  const pixel_map rgb = {.mean = {10, 20, 30}, .std = {2, 4, 5}}, bgr = {true, {10, 20, 30}, {2, 4, 5}};
   /* Two images of two pixels. */
   const uint8_t bytes[12] = {0, 20, 255, 10, 24, 30, 1, 2, 3, 4, 5, 6};
-  const float want_rgb[6] = {-5, 0, 0, 1, -45, 0}, want_bgr[6] = {122.5f, 10, 0, 1, 6, 4};
+  const float want_rgb[6] = {-5, 0, 0, 1, 45, 0}, want_bgr[6] = {122.5f, 10, 0, 1, -6, -4};
   float plain[12];
   pixels_to_plain(&rgb, 2, 2, bytes, plain);
   for (size_t i = 0; i < 6; i++) assert_true(plain[i] == want_rgb[i]);
-  assert_true(plain[6] == -4.5f && plain[7] == -3 && plain[10] == 5.4f);
+  assert_true(plain[6] == -4.5f && plain[7] == -3 && plain[10] == -5.4f);
   pixels_to_plain(&bgr, 2, 2, bytes, plain);
   for (size_t i = 0; i < 6; i++) assert_true(plain[i] == want_bgr[i]);
 }
@@ -28,7 +28,7 @@ static void come_back_as_they_were(void **state) {
   (void)state;
   static const pixel_map maps[] = {{false, {123.675f, 116.28f, 103.53f}, {58.395f, 57.12f, 57.375f}},
                                    {true, {103.94f, 116.78f, 123.68f}, {1, 1, 1}},
-                                   {false, {0, 0, 0}, {255, -255, 1e-3f}}};
+                                   {false, {0, 0, 0}, {255, 127.5f, 1e-3f}}};
   uint8_t bytes[256 * 3], back[256 * 3];
   float plain[256 * 3];
   for (size_t m = 0; m < sizeof maps / sizeof *maps; m++) {

@@ -55,6 +55,26 @@ static void rules_follow_the_kind_of_device(void **state) {
   plan_free(&p);
 }
 
+/* Also where it has no cap on iterations; and such a cap alone makes no CPU a rasteriser. */
+static void a_rasteriser_takes_the_naive_algorithms(void **state) {
+  (void)state;
+  layer layers[3];
+  small_network(layers);
+  plan p;
+  clvgg_device_info dev = device(CLVGG_DEVICE_CPU);
+  dev.software_rasteriser = 1;
+  assert_int_equal(plan_make(&dev, layers, 3, 1, &(plan_options){0}, &p), CLVGG_OK);
+  assert_string_equal(p.steps[0].algo->name, "conv_f32_nchw_naive");
+  assert_string_equal(p.steps[0].source, "rule: software rasteriser");
+  assert_string_equal(p.steps[p.count - 1].algo->name, "fc_f32_naive");
+  plan_free(&p);
+  dev.software_rasteriser = 0;
+  dev.max_iterations = 1000000;
+  assert_int_equal(plan_make(&dev, layers, 3, 1, &(plan_options){0}, &p), CLVGG_OK);
+  assert_string_equal(p.steps[0].source, "model");
+  plan_free(&p);
+}
+
 static void asked_for_is_used_where_it_fits(void **state) {
   (void)state;
   layer layers[3];
@@ -243,6 +263,7 @@ static void impossible_sizes_are_refused(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(rules_follow_the_kind_of_device),
+                                     cmocka_unit_test(a_rasteriser_takes_the_naive_algorithms),
                                      cmocka_unit_test(asked_for_is_used_where_it_fits),
                                      cmocka_unit_test(an_iteration_cap_excludes_long_loops),
                                      cmocka_unit_test(activations_alternate_between_two_buffers),

@@ -96,6 +96,8 @@ static void test_rasteriser_is_no_gpu(void **state) {
   const clvgg_device_info t[] = {make("0:0", "Clover", LLVMPIPE, CLVGG_DEVICE_GPU, 64),
                                  make("1:0", "Portable Computing Language", "pthread-x", CLVGG_DEVICE_CPU, 2)};
   assert_int_equal(t[0].max_iterations, 0);
+  assert_int_equal(t[0].software_rasteriser, 1);
+  assert_int_equal(t[1].software_rasteriser, 0);
   assert_int_equal(select_best(t, 2), 1);
   EXPECT_FAILURE(t, 2, "gpu", CLVGG_ERROR_DEVICE, "no usable GPU", "1:0");
   assert_int_equal(expect_found(t, 2, "llvmpipe"), 0);
@@ -111,6 +113,7 @@ static void test_quirk_is_known_and_ranked_last_under_limits(void **state) {
   assert_int_equal(upper.max_iterations, 65535);
   const clvgg_device_info real = make("0:0", "rusticl", "AMD Radeon RX 6600 (radeonsi)", CLVGG_DEVICE_GPU, 1);
   assert_int_equal(real.max_iterations, 0);
+  assert_int_equal(real.software_rasteriser, 0);
   for (int i = 0; i < ALL; i++) assert_int_equal(select_apply_limits("iterations=1000", &t[i]), CLVGG_OK);
   t[SMALL_GPU].usable = t[BIG_GPU].usable = t[FPGA].usable = 0;
   assert_int_equal(select_best(t, ALL), CPU);

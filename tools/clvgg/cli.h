@@ -109,6 +109,9 @@ char *cli_join(const char *folder, const char *name); /* "folder/name" */
 
 double cli_now(void); /* seconds on a clock that only runs forward */
 
+/* Images for timing: uniform values of about a normalised image's range, the same in every run. */
+void cli_fill_noise(float *out, size_t count);
+
 /* ------------------------------------------------------- devices and models */
 
 /* Each reports its own error. 1: open. */

@@ -1,5 +1,4 @@
 /* clvgg bench: time, throughput and memory. */
-#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -63,17 +62,6 @@ typedef struct bench {
   result *results;
   size_t count, capacity, total, failed;
 } bench;
-
-/* splitmix64 (Steele, Lea and Flood, OOPSLA 2014), as uniform values of about a normalised image's range. */
-static void fill_noise(float *out, size_t count) {
-  uint64_t state = 1;
-  for (size_t i = 0; i < count; i++) {
-    uint64_t z = state += UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-    out[i] = (float)((z ^ (z >> 31)) >> 40) * (4.0F / 16777216.0F) - 2.0F;
-  }
-}
 
 static int compare(const void *a, const void *b) {
   double x = *(const double *)a, y = *(const double *)b;
@@ -183,7 +171,7 @@ static void measure(bench *b, const clvgg_model *model, size_t batch) {
   size_t floats = info.channels * r->height * r->width;
   float *images = cli_alloc(batch, floats * sizeof *images);       /* (batch, C, H, W) */
   float *logits = cli_alloc(batch, info.classes * sizeof *logits); /* (batch, classes) */
-  fill_noise(images, batch * floats);
+  cli_fill_noise(images, batch * floats);
 
   double start = cli_now();
   int ok = !clvgg_engine_open(b->device, model, &options, &engine) && !run_once(o, engine, images, batch, logits);

@@ -46,12 +46,6 @@ typedef struct report {
   step *steps; /* (engine.layers) */
 } report;
 
-/* Values of about a normalised image's range, spread by Knuth's multiplicative hash. */
-static void fill_images(float *out, size_t count) {
-  for (size_t i = 0; i < count; i++)
-    out[i] = (float)((uint32_t)(i + 1) * UINT32_C(2654435761) >> 8) * (4.0F / 16777216.0F) - 2.0F;
-}
-
 static double larger(double a, double b) {
   return a > b ? a : b;
 }
@@ -97,7 +91,7 @@ static int run_engine(clvgg_device *device, const clvgg_model *model, const expl
   size_t floats = r->model.channels * r->height * r->width;
   float *images = cli_alloc(r->batch, floats * sizeof *images); /* (batch, C, H, W); as pixels any bytes will do */
   float *logits = cli_alloc(r->batch, r->model.classes * sizeof *logits); /* (batch, classes) */
-  fill_images(images, r->batch * floats);
+  cli_fill_noise(images, r->batch * floats);
   int ok = !clvgg_engine_open(device, model, &options, &engine);
   if (ok) {
     clvgg_engine_get_info(engine, &r->engine);

@@ -1,4 +1,4 @@
-/* Errors, memory, the clock, and opening the device and the model. */
+/* Errors, memory, the clock, noise, and opening the device and the model. */
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -67,6 +67,17 @@ double cli_now(void) {
   struct timespec t;
   clock_gettime(CLOCK_MONOTONIC, &t);
   return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* splitmix64 (Steele, Lea and Flood, OOPSLA 2014). */
+void cli_fill_noise(float *out, size_t count) {
+  uint64_t state = 1;
+  for (size_t i = 0; i < count; i++) {
+    uint64_t z = state += UINT64_C(0x9e3779b97f4a7c15);
+    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+    out[i] = (float)((z ^ (z >> 31)) >> 40) * (4.0F / 16777216.0F) - 2.0F;
+  }
 }
 
 /* Levenshtein's distance, one row at a time; words are cut to 31 characters. */
