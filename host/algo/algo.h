@@ -36,7 +36,8 @@ typedef struct algo_instance {
   clvgg_device *dev;
   algo_problem problem;
   int param[ALGO_MAX_PARAMS];
-  void *state; /* the algorithm's own */
+  pixel_map pixels; /* of an input in ALGO_RGB8 */
+  void *state;      /* the algorithm's own */
 } algo_instance;
 
 struct algo {
@@ -46,7 +47,8 @@ struct algo {
   double error_growth; /* how much larger its rounding errors may be than those of direct sums; 0 means 1 */
   bool pools;          /* conv: can do the 2x2 max-pooling that follows, too */
   bool f16_weights; /* stores weights in half precision: an answer of its own accuracy, so only where it was allowed */
-  double weight_error;      /* how far a stored weight may be off, relative to its value: 2^-11 in half precision */
+  double weight_error;      /* how far a stored weight may be off, relative to its value: 2^-11 in half precision. Of a
+                             * conversion from pixels: how far a normalised value may be */
   const algo_param *params; /* ends at a NULL name; may be NULL */
 
   /* The values that rules pick from the device's capabilities and the shape. */

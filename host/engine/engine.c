@@ -21,7 +21,9 @@ struct engine {
   double *step_ms;   /* (plan.count), of the last profiled run; negative before */
   device_buffer activation[2], workspace;
   device_timer *timer;
-  size_t max_batch, image_elements, classes;
+  bool rgb8; /* images are 8-bit pixels */
+  pixel_map pixels;
+  size_t max_batch, image_bytes, classes;
   shape3 input;
   uint64_t plain_weight_bytes;
   uint64_t bytes_before, peak_bytes; /* of the device, when the engine was opened; the most above that meanwhile */
@@ -104,14 +106,29 @@ clvgg_status engine_change_plan(engine *e, const layer *layers, plan *p) {
   return device_timer_open(e->dev, e->plan.count + 1, &e->timer);
 }
 
-clvgg_status engine_layers(const network *net, const clvgg_engine_options *options, layer **layers, size_t *count) {
-  return network_layers(net, options->height ? options->height : net->input.h,
-                        options->width ? options->width : net->input.w, options->softmax != 0, layers, count);
+/* How pixels become the first layer's input. */
+static clvgg_status set_pixels(layer *first, const clvgg_preprocess *pre, pixel_map *pixels) {
+  if (first->shape.in.c != 3)
+    return base_fail(CLVGG_ERROR_UNSUPPORTED, "the network's input has %zu channels, expected 3 for RGB pixels",
+                     first->shape.in.c);
+  *pixels = (pixel_map){.bgr = pre->bgr != 0};
+  memcpy(pixels->mean, pre->mean, sizeof pixels->mean);
+  memcpy(pixels->std, pre->std, sizeof pixels->std);
+  first->pixels = pixels;
+  return CLVGG_OK;
+}
+
+clvgg_status engine_layers(const network *net, const clvgg_engine_options *options, pixel_map *pixels, layer **layers,
+                           size_t *count) {
+  TRY(network_layers(net, options->height ? options->height : net->input.h,
+                     options->width ? options->width : net->input.w, options->softmax != 0, layers, count));
+  return options->input == CLVGG_INPUT_RGB8 ? set_pixels(*layers, options->preprocess, pixels) : CLVGG_OK;
 }
 
 plan_options engine_wishes(const clvgg_engine_options *options) {
   return (plan_options){.wanted = options->algorithm,
                         .f16_weights = options->precision == CLVGG_PRECISION_F16W,
+                        .rgb8 = options->input == CLVGG_INPUT_RGB8,
                         .small_memory = options->small_memory != 0};
 }
 
@@ -136,13 +153,14 @@ clvgg_status engine_open(clvgg_device *dev, const network *net, const clvgg_engi
   device_peak_restart(dev);
   layer *layers = NULL;
   size_t count = 0;
-  clvgg_status status = engine_layers(net, options, &layers, &count);
+  clvgg_status status = engine_layers(net, options, &e->pixels, &layers, &count);
   if (status == CLVGG_OK) {
-    e->input = layers[0].shape.in;
-    e->image_elements = shape3_elements(e->input);
     e->classes = net->classes;
     e->plain_weight_bytes = plain_bytes(layers, count);
     const plan_options wishes = engine_wishes(options);
+    e->rgb8 = options->input == CLVGG_INPUT_RGB8;
+    e->input = layers[0].shape.in;
+    e->image_bytes = algo_bytes(e->rgb8 ? ALGO_RGB8 : ALGO_NCHW, e->input, 1, 1);
     plan p;
     status = trusted_plan(dev, layers, count, e->max_batch, &wishes, &p);
     if (status == CLVGG_OK) status = engine_change_plan(e, layers, &p);
@@ -198,25 +216,23 @@ static const device_buffer *result_buffer(const engine *e) {
   return &e->activation[e->plan.count % 2];
 }
 
-/* n images' bytes of input or logits; false when that is no size. */
-static bool batch_bytes(size_t n, size_t elements, size_t *bytes) {
-  return size_mul(elements, sizeof(float), bytes) && size_mul(*bytes, n, bytes);
+/* The bytes of n images and of their logits. */
+static clvgg_status batch_bytes(const engine *e, size_t n, size_t *images, size_t *logits) {
+  if (size_mul(n, e->image_bytes, images) && size_mul(n, e->classes * sizeof(float), logits)) return CLVGG_OK;
+  return base_fail(CLVGG_ERROR_ARGUMENT, "%zu images of %zux%zux%zu are more than memory can address", n, e->input.c,
+                   e->input.h, e->input.w);
 }
 
-static clvgg_status check_batch(const engine *e, size_t n) {
-  size_t bytes;
-  if (!batch_bytes(n, e->image_elements, &bytes) || !batch_bytes(n, e->classes, &bytes))
-    return base_fail(CLVGG_ERROR_ARGUMENT, "%zu images of %zux%zux%zu are more than memory can address", n, e->input.c,
-                     e->input.h, e->input.w);
-  return CLVGG_OK;
+bool engine_takes_rgb8(const engine *e) {
+  return e->rgb8;
 }
 
-clvgg_status engine_run(engine *e, const float *images, size_t n, float *logits) {
-  TRY(check_batch(e, n));
+clvgg_status engine_run(engine *e, const void *images, size_t n, float *logits) {
+  size_t in_bytes, out_bytes;
+  TRY(batch_bytes(e, n, &in_bytes, &out_bytes));
   for (size_t done = 0; done < n;) {
     const size_t now = n - done < e->max_batch ? n - done : e->max_batch;
-    TRY(device_write(e->dev, &e->activation[0], 0, images + done * e->image_elements,
-                     now * e->image_elements * sizeof(float)));
+    TRY(device_write(e->dev, &e->activation[0], 0, (const char *)images + done * e->image_bytes, now * e->image_bytes));
     TRY(enqueue_steps(e, now, false));
     TRY(device_read(e->dev, result_buffer(e), 0, logits + done * e->classes, now * e->classes * sizeof(float)));
     done += now;
@@ -224,12 +240,12 @@ clvgg_status engine_run(engine *e, const float *images, size_t n, float *logits)
   return CLVGG_OK;
 }
 
-clvgg_status engine_profile(engine *e, const float *images, size_t n, float *logits, clvgg_run_times *times) {
+clvgg_status engine_profile(engine *e, const void *images, size_t n, float *logits, clvgg_run_times *times) {
   if (n > e->max_batch)
     return base_fail(CLVGG_ERROR_ARGUMENT, "a profiled run takes at most max_batch = %zu images, not %zu", e->max_batch,
                      n);
   const double start = device_host_ms();
-  TRY(device_write(e->dev, &e->activation[0], 0, images, n * e->image_elements * sizeof(float)));
+  TRY(device_write(e->dev, &e->activation[0], 0, images, n * e->image_bytes));
   const double uploaded = device_host_ms();
   TRY(enqueue_steps(e, n, true));
   TRY(device_timer_read(e->timer, e->step_ms));
@@ -244,12 +260,11 @@ clvgg_status engine_profile(engine *e, const float *images, size_t n, float *log
 clvgg_status engine_enqueue(engine *e, struct _cl_mem *images, size_t n, struct _cl_mem *logits, uint32_t wait_count,
                             struct _cl_event *const *wait, struct _cl_event **done) {
   size_t in_bytes, out_bytes;
-  if (!batch_bytes(n, e->image_elements, &in_bytes) || !batch_bytes(n, e->classes, &out_bytes))
-    return check_batch(e, n);
+  TRY(batch_bytes(e, n, &in_bytes, &out_bytes));
   TRY(device_check_foreign(e->dev, images, in_bytes, "images"));
   TRY(device_check_foreign(e->dev, logits, out_bytes, "logits"));
   TRY(device_wait_for(e->dev, wait_count, wait));
-  const size_t in_image = e->image_elements * sizeof(float), out_image = e->classes * sizeof(float);
+  const size_t in_image = e->image_bytes, out_image = e->classes * sizeof(float);
   for (size_t at = 0; at < n;) {
     const size_t now = n - at < e->max_batch ? n - at : e->max_batch;
     TRY(device_copy(e->dev, images, at * in_image, e->activation[0].mem, 0, now * in_image));
@@ -282,8 +297,8 @@ static void describe_work(const plan_step *step, clvgg_plan_layer *out) {
   double flops = (double)out->flops * (double)p->batch;
   double bytes = (double)sizeof(float) * (double)layer_row_length(&p->shape) * (double)p->shape.out.c;
   if (step->algo->work) step->algo->work(p, step->param, &flops, &bytes);
-  bytes += (double)sizeof(float) * (double)algo_elements(step->algo->in, p->shape.in, p->batch, p->block);
-  bytes += (double)sizeof(float) * (double)algo_elements(step->algo->out, p->shape.out, p->batch, p->block);
+  bytes += (double)algo_bytes(step->algo->in, p->shape.in, p->batch, p->block);
+  bytes += (double)algo_bytes(step->algo->out, p->shape.out, p->batch, p->block);
   out->actual_flops = (uint64_t)(flops / (double)p->batch + 0.5);
   out->bytes = (uint64_t)bytes;
 }

@@ -168,12 +168,18 @@ static void relax(search *s, const algo *a, size_t first, size_t layers, const l
   }
 }
 
-/* Both ways between the layouts at a node. A way that goes there and back is never shorter, so one pass is enough. */
+/* All ways between the layouts at a node. A way that comes back to one is never shorter, so as many passes as a way can have
+ * steps are enough. */
 static void relax_conversions(search *s, size_t done, shape3 shape) {
   const layer_shape same = {.op = LAYER_CONVERT, .in = shape, .out = shape};
   char why[ALGO_WHY_BYTES];
-  for (size_t k = 0; k < algo_count(); k++)
-    if (algo_get(k)->op == LAYER_CONVERT && plan_allows(s->options, k)) relax(s, algo_get(k), done, 0, &same, why);
+  for (size_t pass = 1; pass < ALGO_LAYOUTS; pass++)
+    for (size_t k = 0; k < algo_count(); k++)
+      if (algo_get(k)->op == LAYER_CONVERT && plan_allows(s->options, k)) relax(s, algo_get(k), done, 0, &same, why);
+}
+
+static size_t start_node(const search *s) {
+  return node_index(0, s->options->rgb8 ? ALGO_RGB8 : ALGO_NCHW);
 }
 
 static bool reached(const search *s, size_t done) {
@@ -184,7 +190,7 @@ static bool reached(const search *s, size_t done) {
 
 static clvgg_status find_path(search *s) {
   for (size_t i = 0; i < (s->count + 1) * ALGO_LAYOUTS; i++) s->nodes[i].distance = INFINITY;
-  s->nodes[node_index(0, ALGO_NCHW)].distance = 0;
+  s->nodes[start_node(s)].distance = 0;
   for (size_t i = 0; i < s->count; i++) {
     const layer_shape *shape = &s->layers[i].shape;
     relax_conversions(s, i, shape->in);
@@ -223,7 +229,7 @@ static void name_step(const search *s, plan_step *step) {
 
 /* Walks back from the goal and writes the steps in their order. */
 static clvgg_status collect(const search *s, plan *p) {
-  const size_t start = node_index(0, ALGO_NCHW), goal = node_index(s->count, ALGO_NCHW);
+  const size_t start = start_node(s), goal = node_index(s->count, ALGO_NCHW);
   for (size_t at = goal; at != start; at = s->nodes[at].from) p->count++;
   p->steps = calloc(p->count, sizeof *p->steps);
   if (!p->steps) return base_fail(CLVGG_ERROR_MEMORY, "no memory for a plan of %zu steps", p->count);
@@ -244,10 +250,10 @@ static void plan_memory(const clvgg_device_info *dev, plan *p) {
     const plan_step *step = &p->steps[i];
     const algo_problem *problem = &step->problem;
     // NOLINTNEXTLINE(clang-analyzer-core.NullDereference): every step has its algorithm
-    const size_t in = algo_elements(step->algo->in, problem->shape.in, problem->batch, problem->block);
-    const size_t out = algo_elements(step->algo->out, problem->shape.out, problem->batch, problem->block);
-    p->activation_bytes[i % 2] = max_size(p->activation_bytes[i % 2], in * sizeof(float));
-    p->activation_bytes[(i + 1) % 2] = max_size(p->activation_bytes[(i + 1) % 2], out * sizeof(float));
+    const size_t in = algo_bytes(step->algo->in, problem->shape.in, problem->batch, problem->block);
+    const size_t out = algo_bytes(step->algo->out, problem->shape.out, problem->batch, problem->block);
+    p->activation_bytes[i % 2] = max_size(p->activation_bytes[i % 2], in);
+    p->activation_bytes[(i + 1) % 2] = max_size(p->activation_bytes[(i + 1) % 2], out);
     p->workspace_bytes = max_size(p->workspace_bytes, algo_workspace_bytes(step->algo, dev, problem, step->param));
   }
 }

@@ -30,14 +30,15 @@ typedef struct plan_options {
   const char *wanted;   /* NULL, or a comma list of algorithm names to use wherever they are supported */
   const bool *excluded; /* NULL, or for each algorithm of the registry whether it must not be used */
   bool f16_weights;     /* algorithms that store weights in half precision may be used */
+  bool rgb8;            /* the network is given pixels, in ALGO_RGB8 instead of ALGO_NCHW */
   bool small_memory;    /* prefer the smaller form of weights to the faster one */
   /* NULL, or times: where there are some of an algorithm and a problem, these and their parameters are all that is considered
    * of it, and no model. */
   const plan_costs *measured;
 } plan_options;
 
-/* An unknown name in wanted is CLVGG_ERROR_ARGUMENT. A layer that no algorithm supports is CLVGG_ERROR_UNSUPPORTED with each one's reason. Input and output are
- * in ALGO_NCHW. */
+/* An unknown name in wanted is CLVGG_ERROR_ARGUMENT. A layer that no algorithm supports is CLVGG_ERROR_UNSUPPORTED with each
+ * one's reason. Input and output are in ALGO_NCHW, but for pixels. */
 clvgg_status plan_make(const clvgg_device_info *dev, const layer *layers, size_t count, size_t batch,
                        const plan_options *options, plan *out);
 void plan_free(plan *p);

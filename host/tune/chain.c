@@ -27,11 +27,12 @@ typedef struct chain {
   clvgg_device *dev;
   engine *engine;
   const clvgg_engine_options *options;
-  layer *layers; /* (count) */
+  pixel_map pixels; /* of the first layer, if its input is pixels */
+  layer *layers;    /* (count) */
   size_t count;
   plan_costs measured;
   candidates candidates;
-  float *images, *logits; /* (max_batch, C, H, W), (max_batch, classes) */
+  float *images, *logits; /* (max_batch, C, H, W), of which pixels are the first bytes; (max_batch, classes) */
 } chain;
 
 static void tell(const chain *c, size_t done, size_t total) {
@@ -197,7 +198,7 @@ clvgg_status chain_open(clvgg_device *dev, const network *net, const clvgg_engin
   clvgg_status status = roofline_measure(dev, &roofline);
   if (!status) c.measured.flops_per_s = roofline.peak_gflops * 1e9;
   report->ms = device_host_ms() - start;
-  if (!status) status = engine_layers(net, options, &c.layers, &c.count);
+  if (!status) status = engine_layers(net, options, &c.pixels, &c.layers, &c.count);
   if (!status) status = engine_open(dev, net, options, &c.engine);
   const double opened = device_host_ms();
   if (!status) status = measure(&c);

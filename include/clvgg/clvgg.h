@@ -179,7 +179,7 @@ typedef struct clvgg_preprocess {
   clvgg_interpolation interpolation;
   int bgr;       /* 1: channels in B, G, R order */
   float mean[3]; /* of pixel values 0..255, in channel order */
-  float std[3];
+  float std[3];  /* above 0, and not so small (subnormal) that 1 / std could be infinite */
 } clvgg_preprocess;
 
 typedef struct clvgg_model_options {
@@ -234,6 +234,10 @@ CLVGG_API void clvgg_preprocess_init(clvgg_preprocess *preprocess);
  * Grey becomes three equal channels; alpha is ignored. May be called from any thread. */
 CLVGG_API clvgg_status clvgg_image_load(const char *path, const clvgg_preprocess *preprocess, float *out);
 
+/* The same without the last step: out is 8-bit RGB of shape (height, width, 3), whatever bgr, mean and std are. A quarter of the
+ * bytes, for an engine opened with CLVGG_INPUT_RGB8, which does that step on the device. */
+CLVGG_API clvgg_status clvgg_image_load_rgb8(const char *path, const clvgg_preprocess *preprocess, uint8_t *out);
+
 /* ------------------------------------------------------------------- engine */
 
 /* The most images that may be asked for at once. */
@@ -249,6 +253,13 @@ typedef enum clvgg_precision {
 
 /* Reports done of total. Called on the thread that works. */
 typedef void (*clvgg_progress_fn)(size_t done, size_t total, void *user);
+/* What an engine is given. */
+typedef enum clvgg_input {
+  CLVGG_INPUT_F32 = 0, /* f32 (n, C, H, W), prepared: clvgg_image_load */
+  CLVGG_INPUT_RGB8 =
+      1 /* 8-bit pixels (n, H, W, 3) in the order red, green, blue: clvgg_image_load_rgb8. The device normalises
+                        * them on the way into the first layer. For networks of 3 input channels */
+} clvgg_input;
 
 typedef struct clvgg_engine_options {
   size_t struct_size;
@@ -263,6 +274,9 @@ typedef struct clvgg_engine_options {
                 * default: from models and rules, at once */
   clvgg_progress_fn progress; /* NULL, or how far measuring is */
   void *progress_user;
+  clvgg_input input;                  /* default CLVGG_INPUT_F32 */
+  const clvgg_preprocess *preprocess; /* with CLVGG_INPUT_RGB8: its bgr, mean and std count, and it need not outlive the
+                                       * call. NULL: the model's own */
 } clvgg_engine_options;
 
 CLVGG_API void clvgg_engine_options_init(clvgg_engine_options *options);
@@ -274,11 +288,17 @@ CLVGG_API clvgg_status clvgg_engine_open(clvgg_device *device, const clvgg_model
                                          const clvgg_engine_options *options, clvgg_engine **out);
 CLVGG_API void clvgg_engine_close(clvgg_engine **engine);
 
-/* images: n images, f32 (n, C, H, W), host memory. logits: f32 (n, classes). Returns when logits is written. */
+/* images: n images, f32 (n, C, H, W), host memory. logits: f32 (n, classes). Returns when logits is written.
+ * CLVGG_ERROR_ARGUMENT when the engine was opened for another input. */
 CLVGG_API clvgg_status clvgg_engine_run(clvgg_engine *engine, const float *images, size_t n, float *logits);
 
-/* The same on OpenCL buffers of the engine's context (clvgg_device_wrap), without waiting: work begins after the wait
- * events, and *done (may be NULL) is an event that the caller releases. Buffers must stay alive until then. */
+/* The same for an engine opened with CLVGG_INPUT_RGB8; images: 8-bit (n, H, W, 3). Logits are those of clvgg_engine_run on the
+ * normalised images, but for rounding. */
+CLVGG_API clvgg_status clvgg_engine_run_rgb8(clvgg_engine *engine, const uint8_t *images, size_t n, float *logits);
+
+/* The same on OpenCL buffers of the engine's context (clvgg_device_wrap), images in the form that the engine was opened for,
+ * without waiting: work begins after the wait events, and *done (may be NULL) is an event that the caller releases. Buffers
+ * must stay alive until then. A buffer that is too small is CLVGG_ERROR_ARGUMENT. */
 CLVGG_API clvgg_status clvgg_engine_enqueue(clvgg_engine *engine, struct _cl_mem *images, size_t n,
                                             struct _cl_mem *logits, uint32_t wait_count, struct _cl_event *const *wait,
                                             struct _cl_event **done);
@@ -325,6 +345,9 @@ typedef struct clvgg_run_times {
  * n must be at most max_batch. */
 CLVGG_API clvgg_status clvgg_engine_profile(clvgg_engine *engine, const float *images, size_t n, float *logits,
                                             clvgg_run_times *times);
+/* Likewise of clvgg_engine_run_rgb8. */
+CLVGG_API clvgg_status clvgg_engine_profile_rgb8(clvgg_engine *engine, const uint8_t *images, size_t n, float *logits,
+                                                 clvgg_run_times *times);
 
 /* ------------------------------------------------------------------ answers */
 

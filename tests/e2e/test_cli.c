@@ -274,7 +274,7 @@ static void bench_measures_each_batch(void **state) {
     expect_start_and_memory(r);
   }
   json_decref(list);
-  run("bench -m %s/vgg16_bn_half_cifar10.safetensors -n 5 --layers", HOST_DATA_DIR);
+  run("bench -m %s/vgg16_bn_half_cifar10.safetensors -n 5 --rgb8 --layers", HOST_DATA_DIR);
   expect_code(0);
   assert_non_null(strstr(last.out, "conv1_1"));
   static const char *const parts[] = {"Load ms",     "Open",    "Answer", "Weights MiB",
@@ -282,6 +282,7 @@ static void bench_measures_each_batch(void **state) {
                                       "Over f32",    "Source",  "Median", "Start, and memory on the device:"};
   for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
     if (!strstr(last.out, parts[i])) fail_msg("no '%s' in %s", parts[i], last.out);
+  assert_non_null(strstr(last.out, "_u8_nhwc_")); /* conv1_1 itself, or a conversion before it */
 }
 
 /* A file that cannot be opened has no start to report. */

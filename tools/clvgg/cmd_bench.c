@@ -40,7 +40,7 @@ typedef struct bench_options {
   size_t runs; /* CLI_UNSET: as many as fit in seconds */
   double seconds;
   cli_size input;
-  int layers, measure;
+  int layers, rgb8, measure;
 } bench_options;
 
 typedef struct bench_layer {
@@ -85,6 +85,13 @@ static double median(double *values, size_t count) {
   return percentile(values, count, 50);
 }
 
+/* The first bytes of images as pixels, where that is asked for. */
+static clvgg_status run_once(const bench_options *o, clvgg_engine *engine, const float *images, size_t batch,
+                             float *logits) {
+  return o->rgb8 ? clvgg_engine_run_rgb8(engine, (const uint8_t *)images, batch, logits)
+                 : clvgg_engine_run(engine, images, batch, logits);
+}
+
 /* 1: done; 0: the library failed. */
 static int time_runs(bench *b, clvgg_engine *engine, const float *images, float *logits, result *r) {
   const bench_options *o = b->options;
@@ -98,7 +105,7 @@ static int time_runs(bench *b, clvgg_engine *engine, const float *images, float 
   while (ok && r->runs < wanted) {
     double now = cli_now();
     if (o->runs == CLI_UNSET && r->runs >= MIN_RUNS && now - start >= o->seconds) break;
-    ok = !clvgg_engine_run(engine, images, r->batch, logits);
+    ok = !run_once(o, engine, images, r->batch, logits);
     if (!ms || r->runs == capacity) ms = cli_grow(ms, &capacity, sizeof *ms);
     ms[r->runs++] = 1e3 * (cli_now() - now);
     progress_step(&bar, r->runs, label);
@@ -114,7 +121,7 @@ static int time_runs(bench *b, clvgg_engine *engine, const float *images, float 
   return ok;
 }
 
-static int profile_runs(clvgg_engine *engine, const float *images, float *logits, result *r) {
+static int profile_runs(const bench_options *o, clvgg_engine *engine, const float *images, float *logits, result *r) {
   size_t layers = r->engine.layers;
   double upload[PROFILED_RUNS], compute[PROFILED_RUNS], download[PROFILED_RUNS];
   double *ms = cli_alloc(layers, sizeof *ms * PROFILED_RUNS); /* (layers, PROFILED_RUNS) */
@@ -122,7 +129,8 @@ static int profile_runs(clvgg_engine *engine, const float *images, float *logits
   r->layers = cli_alloc(layers, sizeof *r->layers);
   for (size_t run = 0; ok && run < PROFILED_RUNS; run++) {
     clvgg_run_times times;
-    ok = !clvgg_engine_profile(engine, images, r->batch, logits, &times);
+    ok = o->rgb8 ? !clvgg_engine_profile_rgb8(engine, (const uint8_t *)images, r->batch, logits, &times)
+                 : !clvgg_engine_profile(engine, images, r->batch, logits, &times);
     if (!ok) break;
     upload[run] = times.upload_ms;
     compute[run] = times.compute_ms;
@@ -169,6 +177,7 @@ static void measure(bench *b, const clvgg_model *model, double load_ms, size_t b
   options.measure = o->measure;
   options.progress = progress_measuring;
   options.progress_user = &bar;
+  options.input = o->rgb8 ? CLVGG_INPUT_RGB8 : CLVGG_INPUT_F32;
   size_t floats = info.channels * r->height * r->width;
   float *images = cli_alloc(batch, floats * sizeof *images);       /* (batch, C, H, W) */
   float *logits = cli_alloc(batch, info.classes * sizeof *logits); /* (batch, classes) */
@@ -177,11 +186,11 @@ static void measure(bench *b, const clvgg_model *model, double load_ms, size_t b
   int ok = !clvgg_engine_open(b->device, model, &options, &engine);
   if (ok) clvgg_engine_get_info(engine, &r->engine);
   double start = cli_now();
-  ok = ok && !clvgg_engine_run(engine, images, batch, logits);
+  ok = ok && !run_once(o, engine, images, batch, logits);
   r->first_answer_ms = 1e3 * (cli_now() - start);
   r->first_run_ms = r->engine.open_ms + r->first_answer_ms;
-  for (int i = 1; ok && i < WARM_UP_RUNS; i++) ok = !clvgg_engine_run(engine, images, batch, logits);
-  ok = ok && time_runs(b, engine, images, logits, r) && profile_runs(engine, images, logits, r);
+  for (int i = 1; ok && i < WARM_UP_RUNS; i++) ok = !run_once(o, engine, images, batch, logits);
+  ok = ok && time_runs(b, engine, images, logits, r) && profile_runs(o, engine, images, logits, r);
   if (!ok) {
     snprintf(r->error, sizeof r->error, "%s", clvgg_last_error());
     cli_error("%s, batch %zu: %s", r->model, batch, r->error);
@@ -387,6 +396,7 @@ int cmd_bench(int argc, char **argv) {
       {0, "input", "HxW", "input size instead of the model's", CLI_SIZE, &o.input, 1, 8192},
       {0, "layers", NULL, "print each layer's algorithm, time and GFLOP/s (a multiply-add is 2)", CLI_FLAG, &o.layers,
        0, 0},
+      {0, "rgb8", NULL, "from 8-bit pixels, as classify and eval run it", CLI_FLAG, &o.rgb8, 0, 0},
       {0, "algorithm", "LIST", "algorithms to use wherever they are supported", CLI_TEXT, &o.algorithm, 0, 0},
       {0, "measure", NULL, "measure the ways to compute each layer, and plan with their times", CLI_FLAG, &o.measure, 0,
        0},

@@ -30,7 +30,7 @@ typedef struct explain_options {
   const char *arch, *algorithm;
   size_t batch, runs;
   cli_size input;
-  int measure;
+  int rgb8, measure;
 } explain_options;
 
 typedef struct step {
@@ -62,11 +62,14 @@ static int measure_roofline(clvgg_device *device, clvgg_roofline *best) {
 }
 
 /* A run to warm up, then runs, of which each step's least time counts. */
-static int time_steps(clvgg_engine *engine, const float *images, float *logits, size_t runs, report *r) {
+static int time_steps(clvgg_engine *engine, const explain_options *o, const float *images, float *logits, report *r) {
+  const size_t runs = o->runs;
   progress bar;
   progress_start(&bar, "runs", runs, 1);
   for (size_t run = 0; run <= runs; run++) {
-    if (clvgg_engine_profile(engine, images, r->batch, logits, NULL)) return 0;
+    if (o->rgb8 ? clvgg_engine_profile_rgb8(engine, (const uint8_t *)images, r->batch, logits, NULL)
+                : clvgg_engine_profile(engine, images, r->batch, logits, NULL))
+      return 0;
     for (size_t i = 0; run > 0 && i < r->engine.layers; i++) {
       step *s = &r->steps[i];
       if (clvgg_engine_get_layer(engine, i, &s->plan)) return 0;
@@ -90,8 +93,9 @@ static int run_engine(clvgg_device *device, const clvgg_model *model, const expl
   options.measure = o->measure;
   options.progress = progress_measuring;
   options.progress_user = &bar;
+  options.input = o->rgb8 ? CLVGG_INPUT_RGB8 : CLVGG_INPUT_F32;
   size_t floats = r->model.channels * r->height * r->width;
-  float *images = cli_alloc(r->batch, floats * sizeof *images);           /* (batch, C, H, W) */
+  float *images = cli_alloc(r->batch, floats * sizeof *images); /* (batch, C, H, W); as pixels any bytes will do */
   float *logits = cli_alloc(r->batch, r->model.classes * sizeof *logits); /* (batch, classes) */
   cli_fill_noise(images, r->batch * floats);
   int ok = !clvgg_engine_open(device, model, &options, &engine);
@@ -99,7 +103,7 @@ static int run_engine(clvgg_device *device, const clvgg_model *model, const expl
   if (ok) {
     clvgg_engine_get_info(engine, &r->engine);
     r->steps = cli_alloc(r->engine.layers, sizeof *r->steps);
-    ok = time_steps(engine, images, logits, o->runs, r);
+    ok = time_steps(engine, o, images, logits, r);
   }
   clvgg_engine_close(&engine);
   free(logits);
@@ -237,6 +241,7 @@ int cmd_explain(int argc, char **argv) {
       {'n', "runs", "N", "timed runs, 5 without it; the least time of each step counts", CLI_COUNT, &o.runs, 1,
        MAX_RUNS},
       {0, "input", "HxW", "input size instead of the model's", CLI_SIZE, &o.input, 1, 8192},
+      {0, "rgb8", NULL, "from 8-bit pixels, as classify and eval run it", CLI_FLAG, &o.rgb8, 0, 0},
       {0, "algorithm", "LIST", "algorithms to use wherever they are supported", CLI_TEXT, &o.algorithm, 0, 0},
       {0, "measure", NULL, "measure the ways to compute each layer, and plan with their times", CLI_FLAG, &o.measure, 0,
        0},
