@@ -7,7 +7,7 @@
  *   w    (groups of OC_STEP output channels, IC/LANES, 3, 3, LANES, OC_STEP)
  *   out  (n, OC/VEC, H, W, VEC)
  *
- *            x0 - 1          TILE + 2 pixels of LANES channels, zeros outside the image
+ *            x0 - 1          SPAN pixels of LANES channels, zeros outside the image; channel by channel FROM_NCHW,
  *   row[]   |..|..|..|..|..|..|..|..|     copied once for each of the three rows above a row of outputs,
  *   sum[]      |TILE x OC_STEP sums|      then multiplied by 3 x LANES vectors of weights
  *
@@ -34,6 +34,7 @@
 #endif
 
 #define OC_STEP     (OC_BLOCKS * VEC)
+#define SPAN        (TILE + 2) /* pixels that TILE outputs of a row need */
 #define JOIN_(a, b) a##b
 #define JOIN(a, b)  JOIN_(a, b)
 typedef JOIN(float, VEC) vec;
@@ -42,6 +43,11 @@ typedef JOIN(float, VEC) vec;
 /* Not fmax: a NaN must stay one. */
 #define AT_LEAST(low, v) ((v) < (low) ? (low) : (v))
 #define EACH(i, n)       _Pragma("unroll") for (int i = 0; i < (n); i++) /* an unrolled loop */
+#ifdef PREFETCH /* the compiler has clang's __builtin_prefetch */
+#define FETCH_OWN(p) __builtin_prefetch((__global const char *)(p), 1, 3) /* to be written */
+#else
+#define FETCH_OWN(p)
+#endif
 
 #if defined(FROM_RGB8)
 #define KERNEL_NAME conv_u8_nhwc_nchwc_direct
@@ -55,6 +61,13 @@ typedef JOIN(float, VEC) vec;
 #define KERNEL_NAME conv_f32_nchwc_direct
 #define IN          float
 #define PIXEL_ARGS
+#endif
+
+/* Where row holds pixel i's k-th of the 3 x LANES values that its weights are for. */
+#ifdef FROM_NCHW
+#define PLACE(i, k) ((k) % LANES * SPAN + (k) / LANES + (i))
+#else
+#define PLACE(i, k) ((i)*LANES + (k))
 #endif
 
 #ifdef FROM_RGB8
@@ -80,16 +93,17 @@ void load_pixels(__global const uchar *in, int n, int y, int x0, int height, int
 /* Pixels x0 - 1 .. x0 + TILE of row y of channel block b of image n, zeros outside the image. */
 void load_row(__global const float *in, int blocks, int n, int b, int y, int x0, int height, int width, float *row) {
 #ifdef FROM_NCHW
-  for (int c = 0; c < LANES; c++) {
+  const bool inside = x0 > 0 && x0 + TILE < width; /* a loop of a fixed length, which compilers turn into vectors */
+  for (int c = 0; c < LANES; c++, row += SPAN) {
     __global const float *line = in + ((size_t)(n * LANES + c) * height + y) * width;
-    for (int i = 0; i < TILE + 2; i++) {
-      const int x = x0 - 1 + i;
-      row[i * LANES + c] = (uint)x < (uint)width ? line[x] : 0.0f;
-    }
+    if (inside)
+      for (int i = 0; i < SPAN; i++) row[i] = line[x0 - 1 + i];
+    else
+      for (int i = 0; i < SPAN; i++) row[i] = (uint)(x0 - 1 + i) < (uint)width ? line[x0 - 1 + i] : 0.0f;
   }
 #else
   __global const float *line = in + ((size_t)(n * blocks + b) * height + y) * width * VEC;
-  for (int i = 0; i < TILE + 2; i++) {
+  for (int i = 0; i < SPAN; i++) {
     const int x = x0 - 1 + i;
     *(vec *)(row + i * VEC) = (uint)x < (uint)width ? LOAD(line + (size_t)x * VEC) : (vec)(0.0f);
   }
@@ -102,7 +116,7 @@ __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void KERNEL_NAME(
     __global const IN *restrict in, __global const float *restrict w, __global const float *restrict bias,
     __global float *restrict out, int ic_blocks, int oc_blocks, int height, int width, float lowest PIXEL_ARGS) {
   const int y = get_group_id(0), g = get_group_id(1), n = get_group_id(2);
-  float row[(TILE + 2) * LANES] __attribute__((aligned(64)));
+  float row[SPAN * LANES] __attribute__((aligned(64)));
 #ifdef FROM_RGB8
   float mean[TILE * 3], factor[TILE * 3];
   for (int i = 0; i < TILE; i++) {
@@ -110,10 +124,14 @@ __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void KERNEL_NAME(
     factor[i * 3] = f0, factor[i * 3 + 1] = f1, factor[i * 3 + 2] = f2;
   }
 #endif
+  const size_t plane = (size_t)height * width * VEC;
+  __global float *lines = out + (size_t)(n * oc_blocks + g * OC_BLOCKS) * plane + (size_t)y * width * VEC;
   for (int x0 = 0; x0 < width; x0 += TILE) {
     vec sum[OC_BLOCKS][TILE];
-    EACH (o, OC_BLOCKS)
+    EACH (o, OC_BLOCKS) {
       EACH (i, TILE) sum[o][i] = LOAD(bias + (g * OC_BLOCKS + o) * VEC);
+      EACH (i, TILE) FETCH_OWN(lines + o * plane + (size_t)(x0 + TILE + i) * VEC);
+    }
     for (int b = 0; b < ic_blocks; b++)
       for (int ky = 0; ky < 3; ky++) {
         if ((uint)(y + ky - 1) >= (uint)height) continue;
@@ -123,20 +141,18 @@ __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void KERNEL_NAME(
         load_row(in, ic_blocks, n, b, y + ky - 1, x0, height, width, row);
 #endif
         __global const float *weights = w + (size_t)((g * ic_blocks + b) * 3 + ky) * 3 * LANES * OC_STEP;
-        for (int k = 0; k < 3 * LANES; k++) { /* kx * LANES + c, which is also the offset in row */
+        for (int k = 0; k < 3 * LANES; k++) { /* kx * LANES + c */
           vec weight[OC_BLOCKS];
           EACH (o, OC_BLOCKS) weight[o] = LOAD(weights + k * OC_STEP + o * VEC);
           EACH (i, TILE) {
-            const vec x = (vec)(row[i * LANES + k]);
+            const vec x = (vec)(row[PLACE(i, k)]);
             EACH (o, OC_BLOCKS) sum[o][i] = fma(x, weight[o], sum[o][i]);
           }
         }
       }
     EACH (o, OC_BLOCKS)
-      if (g * OC_BLOCKS + o < oc_blocks) {
-        __global float *line = out + ((size_t)(n * oc_blocks + g * OC_BLOCKS + o) * height + y) * width * VEC;
+      if (g * OC_BLOCKS + o < oc_blocks)
         EACH (i, TILE)
-          if (x0 + i < width) STORE(line + (size_t)(x0 + i) * VEC, AT_LEAST((vec)(lowest), sum[o][i]));
-      }
+          if (x0 + i < width) STORE(lines + o * plane + (size_t)(x0 + i) * VEC, AT_LEAST((vec)(lowest), sum[o][i]));
   }
 }
