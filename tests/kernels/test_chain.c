@@ -34,7 +34,8 @@ static void must(clvgg_status status) {
 
 /* The kernels of cl/, with a wrong value wherever the direct convolution of blocked activations stores one. */
 static void write_kernels(void) {
-  static const char from[] = "STORE(line + (size_t)(x0 + i)", to[] = "if (x0 + i != 1) STORE(line + (size_t)(x0 + i)";
+  static const char from[] = "STORE(lines + o * plane + (size_t)(x0 + i)",
+                    to[] = "if (x0 + i != 1) STORE(lines + o * plane + (size_t)(x0 + i)";
   bool planted = false;
   assert_int_equal(mkdir(kernels, 0700), 0);
   for (const kernel_source *s = kernel_sources; s->name; s++) {
