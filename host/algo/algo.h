@@ -43,7 +43,8 @@ typedef struct algo_instance {
   clvgg_device *dev;
   algo_problem problem;
   int param[ALGO_MAX_PARAMS];
-  void *state; /* the algorithm's own */
+  pixel_map pixels; /* of an input in ALGO_RGB8 */
+  void *state;      /* the algorithm's own */
 } algo_instance;
 
 struct algo {
@@ -54,7 +55,7 @@ struct algo {
   bool pools;          /* conv: can do the 2x2 max-pooling that follows, too */
   algo_form form;      /* other weights than f32 give an answer of their own accuracy: only where that was allowed */
   /* How far a stored weight may be off, relative to the largest of its row: half a step of 24-bit integers is 2^-24, and of halves
-   * it is 2^-11. */
+   * it is 2^-11. Of a conversion from pixels: how far a normalised value may be. */
   double weight_error;
   const algo_param *params; /* ends at a NULL name; may be NULL */
 

@@ -23,8 +23,9 @@ clvgg_status blocked_build(const algo_instance *inst, const char *source, const 
   char with_prefetch[sizeof options + 16];
   snprintf(with_prefetch, sizeof with_prefetch, "%s -DPREFETCH", options);
   /* OpenCL C has no way to ask for the builtin, and trying is dangerous: rusticl's translator to SPIR-V does not refuse it, it
-   * ends the process. */
-  const bool has_prefetch = strstr(device_info(inst->dev)->platform, "Portable Computing Language") != NULL;
+   * ends the process. These compile with clang to the CPU's own code. */
+  const char *platform = device_info(inst->dev)->platform;
+  const bool has_prefetch = strstr(platform, "Portable Computing Language") || strstr(platform, "Intel(R) OpenCL");
   if (has_prefetch && device_kernel_create(inst->dev, source, name, with_prefetch, out) == CLVGG_OK) return CLVGG_OK;
   return device_kernel_create(inst->dev, source, name, options, out);
 }

@@ -70,8 +70,8 @@ clvgg_status algo_check(const algo_instance *inst, size_t batch, const device_bu
     const device_buffer *buffer;
     size_t bytes;
   } needs[] = {
-      {"input", in, algo_elements(inst->algo->in, p->shape.in, batch, p->block) * sizeof(float)},
-      {"output", out, algo_elements(inst->algo->out, p->shape.out, batch, p->block) * sizeof(float)},
+      {"input", in, algo_bytes(inst->algo->in, p->shape.in, batch, p->block)},
+      {"output", out, algo_bytes(inst->algo->out, p->shape.out, batch, p->block)},
       {"workspace", workspace, algo_workspace_bytes(inst->algo, device_info(inst->dev), p, inst->param)},
   };
   for (size_t i = 0; i < COUNT_OF(needs); i++) {
@@ -143,6 +143,15 @@ clvgg_status algo_launch_fc(const algo_instance *inst, size_t batch, size_t pane
       arg_float(algo_lowest(&inst->problem.shape)),
   };
   return launch_own(inst, args, COUNT_OF(args), global, local);
+}
+
+void algo_pixel_args(const algo_instance *inst, device_arg args[ALGO_PIXEL_ARGS]) {
+  const pixel_map *map = &inst->pixels;
+  for (size_t colour = 0; colour < 3; colour++) {
+    const size_t c = map->bgr ? 2 - colour : colour;
+    args[colour] = arg_float(map->mean[c]);
+    args[3 + colour] = arg_float(1 / map->std[c]);
+  }
 }
 
 clvgg_status algo_epilogue(const algo_instance *inst, size_t batch, size_t pixels, const device_buffer *out) {

@@ -13,9 +13,10 @@ extern const algo algo_conv_naive, algo_conv_direct, algo_conv_tiled, algo_conv_
 extern const algo algo_maxpool_naive, algo_avgpool_naive, algo_softmax_naive;
 extern const algo algo_fc_naive, algo_fc_tiled, algo_fc_clblast;
 extern const algo algo_conv_winograd, algo_conv_winograd_fused, algo_conv_direct_nchwc, algo_conv_direct_image;
+extern const algo algo_conv_direct_pixels;
 extern const algo algo_maxpool_nchwc, algo_avgpool_nchwc, algo_fc_gemv, algo_fc_gemv_nchwc;
 extern const algo algo_fc_gemv_int24, algo_fc_gemv_int24_nchwc, algo_fc_gemv_half, algo_fc_gemv_half_nchwc;
-extern const algo algo_convert_to_blocked, algo_convert_to_plain;
+extern const algo algo_convert_to_blocked, algo_convert_to_plain, algo_convert_image;
 
 /* An instance's state, enough for every algorithm so far. */
 typedef struct algo_state {
@@ -68,6 +69,10 @@ clvgg_status algo_launch_conv(const algo_instance *inst, size_t batch, const dev
  * lowest. */
 clvgg_status algo_launch_fc(const algo_instance *inst, size_t batch, size_t panel, const device_buffer *in,
                             const device_buffer *out, const size_t global[3], const size_t *local);
+
+/* What kernels need to normalise the bytes of pixels: the means of red, green and blue, then the factors, which are 1 / std. */
+#define ALGO_PIXEL_ARGS 6
+void algo_pixel_args(const algo_instance *inst, device_arg args[ALGO_PIXEL_ARGS]);
 
 /* Adds bias and applies ReLU in place to out (batch, out.c, pixels). */
 clvgg_status algo_epilogue(const algo_instance *inst, size_t batch, size_t pixels, const device_buffer *out);

@@ -1,4 +1,5 @@
-/* conv_f32_nchwc_direct and conv_f32_nchw_nchwc_direct: on blocked activations, and from an image into them. */
+/* conv_f32_nchwc_direct on blocked activations; conv_f32_nchw_nchwc_direct and conv_u8_nhwc_nchwc_direct from an image into
+ * them, normalised or as pixels. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -17,7 +18,7 @@ static const algo_param params[] = {
 #define MOST_IMAGE_CHANNELS 4
 
 static bool from_image(const algo_instance *inst) {
-  return inst->algo->in == ALGO_NCHW;
+  return inst->algo->in != ALGO_NCHWC;
 }
 
 static void choose(const clvgg_device_info *dev, const algo_problem *p, int *param) {
@@ -48,8 +49,9 @@ static bool supports_image(const clvgg_device_info *dev, const algo_problem *p, 
 static uint64_t iterations(const algo_problem *p, const int *param) {
   const uint64_t tile = (uint64_t)param[TILE], oc = (uint64_t)param[OC_BLOCKS];
   const uint64_t blocks = size_ceil_div(p->shape.in.c, p->block), strips = size_ceil_div(p->shape.in.w, tile);
+  /* Rows are copied a channel of a pixel at a time, and pixels' normalisation is spread over a tile first. */
   const uint64_t row = (tile + 2) * 4 + 3 * p->block * (1 + oc + tile * (1 + oc));
-  return strips * (blocks * 3 * row + 4 * oc * (1 + tile));
+  return tile + strips * (blocks * 3 * row + 4 * oc * (1 + tile));
 }
 
 /* Operations at the multiplication's peak; short rows leave a part of a tile idle. */
@@ -64,7 +66,8 @@ static double cost(const clvgg_device_info *dev, const algo_problem *p, const in
 typedef struct packing {
   const layer *l;
   size_t lanes, ic_blocks, step;
-  float *out; /* (groups, ic_blocks, 3, 3, lanes, step), zeroed */
+  bool reversed; /* pixels are red, green, blue, and the network's channels the other way round */
+  float *out;    /* (groups, ic_blocks, 3, 3, lanes, step), zeroed */
   bool failed;
 } packing;
 
@@ -81,8 +84,8 @@ static void pack_group(size_t group, void *context) {
   for (size_t r = 0; r < rows; r++)
     for (size_t ic = 0; ic < ics; ic++)
       for (size_t tap = 0; tap < 9; tap++) {
-        const size_t block = group * k->ic_blocks + ic / k->lanes;
-        k->out[((block * 9 + tap) * k->lanes + ic % k->lanes) * k->step + r] = weights[(r * ics + ic) * 9 + tap];
+        const size_t block = group * k->ic_blocks + ic / k->lanes, lane = k->reversed ? ics - 1 - ic : ic % k->lanes;
+        k->out[((block * 9 + tap) * k->lanes + lane) * k->step + r] = weights[(r * ics + ic) * 9 + tap];
       }
   free(weights);
 }
@@ -91,9 +94,14 @@ static clvgg_status prepare(algo_instance *inst, const layer *l) {
   TRY(algo_state_open(inst));
   algo_state *state = algo_state_of(inst);
   const layer_shape *s = &inst->problem.shape;
+  const bool pixels = inst->algo->in == ALGO_RGB8;
   packing k = {.l = l, .lanes = from_image(inst) ? s->in.c : inst->problem.block};
+  k.reversed = pixels && inst->pixels.bgr;
   char more[48] = "";
-  if (from_image(inst)) snprintf(more, sizeof more, " -DFROM_NCHW -DLANES=%zu", k.lanes);
+  if (pixels)
+    snprintf(more, sizeof more, " -DFROM_RGB8");
+  else if (from_image(inst))
+    snprintf(more, sizeof more, " -DFROM_NCHW -DLANES=%zu", k.lanes);
   TRY(blocked_build(inst, "conv_direct_nchwc.cl", inst->algo->name, more, &state->kernel));
   k.step = (size_t)inst->param[OC_BLOCKS] * inst->problem.block;
   k.ic_blocks = size_ceil_div(s->in.c, k.lanes);
@@ -114,17 +122,21 @@ static clvgg_status enqueue(algo_instance *inst, size_t batch, const device_buff
   const algo_state *state = algo_state_of(inst);
   const layer_shape *s = &inst->problem.shape;
   const size_t oc_blocks = size_ceil_div(s->out.c, inst->problem.block);
-  const device_arg args[] = {arg_buffer(in->mem),
-                             arg_buffer(state->weights.panel[0].mem),
-                             arg_buffer(state->weights.bias.mem),
-                             arg_buffer(out->mem),
-                             arg_int(from_image(inst) ? 1 : size_ceil_div(s->in.c, inst->problem.block)),
-                             arg_int(oc_blocks),
-                             arg_int(s->in.h),
-                             arg_int(s->in.w),
-                             arg_float(algo_lowest(s))};
+  device_arg args[9 + ALGO_PIXEL_ARGS] = {
+      arg_buffer(in->mem),
+      arg_buffer(state->weights.panel[0].mem),
+      arg_buffer(state->weights.bias.mem),
+      arg_buffer(out->mem),
+      arg_int(from_image(inst) ? 1 : size_ceil_div(s->in.c, inst->problem.block)),
+      arg_int(oc_blocks),
+      arg_int(s->in.h),
+      arg_int(s->in.w),
+      arg_float(algo_lowest(s)),
+  };
+  const bool pixels = inst->algo->in == ALGO_RGB8;
+  if (pixels) algo_pixel_args(inst, args + 9);
   const size_t groups = size_ceil_div(oc_blocks, (size_t)inst->param[OC_BLOCKS]);
-  return device_launch(inst->dev, &state->kernel, args, COUNT_OF(args), (size_t[]){s->in.h, groups, batch},
+  return device_launch(inst->dev, &state->kernel, args, pixels ? COUNT_OF(args) : 9, (size_t[]){s->in.h, groups, batch},
                        (size_t[]){1, 1, 1});
 }
 
@@ -147,6 +159,21 @@ const algo algo_conv_direct_image = {
     .name = "conv_f32_nchw_nchwc_direct",
     .op = LAYER_CONV,
     .in = ALGO_NCHW,
+    .out = ALGO_NCHWC,
+    .params = params,
+    .choose = choose,
+    .supports = supports_image,
+    .iterations = iterations,
+    .cost = cost,
+    .prepare = prepare,
+    .enqueue = enqueue,
+    .release = algo_state_release,
+};
+
+const algo algo_conv_direct_pixels = {
+    .name = "conv_u8_nhwc_nchwc_direct",
+    .op = LAYER_CONV,
+    .in = ALGO_RGB8,
     .out = ALGO_NCHWC,
     .params = params,
     .choose = choose,

@@ -11,6 +11,7 @@ size_t algo_block(const clvgg_device_info *dev) {
 
 const char *algo_layout_name(algo_layout layout, size_t block) {
   if (layout == ALGO_NCHW) return "NCHW";
+  if (layout == ALGO_RGB8) return "RGB8";
   return block == 16 ? "NCHW16c" : block == 8 ? "NCHW8c" : "NCHW4c";
 }
 
@@ -20,6 +21,10 @@ static size_t stored_channels(algo_layout layout, size_t channels, size_t block)
 
 size_t algo_elements(algo_layout layout, shape3 shape, size_t batch, size_t block) {
   return batch * stored_channels(layout, shape.c, block) * shape.h * shape.w;
+}
+
+size_t algo_bytes(algo_layout layout, shape3 shape, size_t batch, size_t block) {
+  return algo_elements(layout, shape, batch, block) * (layout == ALGO_RGB8 ? sizeof(uint8_t) : sizeof(float));
 }
 
 /* Where channel c of pixel i of image n lies. */

@@ -11,6 +11,7 @@ static const algo *const registry[] = {
     &algo_conv_winograd,
     &algo_conv_direct_nchwc,
     &algo_conv_direct_image,
+    &algo_conv_direct_pixels,
     &algo_conv_direct,
     &algo_conv_tiled,
     &algo_conv_im2col,
@@ -32,6 +33,7 @@ static const algo *const registry[] = {
     &algo_fc_naive,
     /* the rest */
     &algo_softmax_naive,
+    &algo_convert_image,
     &algo_convert_to_blocked,
     &algo_convert_to_plain,
 };
@@ -89,6 +91,8 @@ bool algo_supports(const algo *a, const clvgg_device_info *dev, const algo_probl
     return algo_refuse(why, "it computes %s layers, not %s", layer_op_name(a->op), layer_op_name(p->shape.op));
   if (!is_consistent(&p->shape))
     return algo_refuse(why, "the shapes of %s do not agree", layer_shape_text(&p->shape, text, sizeof text));
+  if (a->in == ALGO_RGB8 && p->shape.in.c != 3)
+    return algo_refuse(why, "%zu input channels, but pixels have 3", p->shape.in.c);
   if (p->shape.pool && !a->pools) return algo_refuse(why, "it leaves the pooling to a layer of its own");
   if (!fits_int32(p, p->shape.in) || !fits_int32(p, p->shape.out))
     return algo_refuse(why, "%zu images of %s need more than 32-bit indices (or are empty)", p->batch,
@@ -122,11 +126,14 @@ char *algo_params_text(const algo *a, const int *param, char *out, size_t bytes)
 clvgg_status algo_open(const algo *a, clvgg_device *dev, const algo_problem *p, const int *param, const layer *l,
                        algo_instance *out) {
   *out = (algo_instance){.algo = a, .dev = dev, .problem = *p};
+  if (l->pixels) out->pixels = *l->pixels;
   if (param) memcpy(out->param, param, sizeof out->param);
   char why[ALGO_WHY_BYTES] = "";
   clvgg_status status;
   if (!algo_supports(a, device_info(dev), p, out->param, why))
     status = base_fail(CLVGG_ERROR_UNSUPPORTED, "%s: %s cannot compute it: %s", l->name, a->name, why);
+  else if (a->in == ALGO_RGB8 && !l->pixels)
+    status = base_fail(CLVGG_ERROR_ARGUMENT, "%s: %s does not know how to normalise pixels", l->name, a->name);
   else
     status = a->prepare(out, l);
   if (status != CLVGG_OK) algo_close(out);

@@ -1,14 +1,16 @@
 /* The public engine: checks arguments, keeps the model alive. */
-#include "engine/engine.h"
+#include "tune/chain.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "api/model.h"
+#include "image/image.h"
 
 struct clvgg_engine {
   engine *engine;
   clvgg_model *model;
+  chain_report measuring; /* zeros without it */
 };
 
 void clvgg_engine_options_init(clvgg_engine_options *options) {
@@ -37,9 +39,19 @@ clvgg_status clvgg_engine_open(clvgg_device *device, const clvgg_model *model, c
     return base_fail(CLVGG_ERROR_ARGUMENT,
                      "clvgg_engine_options: precision is %d, expected 0 (f32), 1 (f16w) or 2 (f24w)",
                      (int)all.precision);
+  if (all.input != CLVGG_INPUT_F32 && all.input != CLVGG_INPUT_RGB8)
+    return base_fail(CLVGG_ERROR_ARGUMENT, "clvgg_engine_options: input is %d, expected 0 (f32) or 1 (rgb8)",
+                     (int)all.input);
+  clvgg_preprocess preprocess;
+  if (all.input == CLVGG_INPUT_RGB8) {
+    TRY(image_preprocess_read(all.preprocess ? all.preprocess : &model->preprocess, &preprocess));
+    all.preprocess = &preprocess;
+  }
   clvgg_engine *e = calloc(1, sizeof *e);
   if (!e) return base_fail(CLVGG_ERROR_MEMORY, "no memory for an engine");
-  const clvgg_status status = engine_open(device, model_network(model), &all, &e->engine);
+  const network *net = model_network(model);
+  const clvgg_status status = all.measure ? chain_open(device, net, &all, &e->engine, &e->measuring)
+                                          : engine_open(device, net, &all, &e->engine);
   if (status != CLVGG_OK) {
     free(e);
     return status;
@@ -63,16 +75,42 @@ static clvgg_status check_run(const char *call, const clvgg_engine *e, const voi
   return base_fail(CLVGG_ERROR_ARGUMENT, "%s: engine, images and logits must not be NULL", call);
 }
 
+/* Images are f32 or pixels, and nothing but this tells them apart. */
+static clvgg_status check_form(const char *call, const clvgg_engine *e, bool rgb8) {
+  if (engine_takes_rgb8(e->engine) == rgb8) return CLVGG_OK;
+  return base_fail(CLVGG_ERROR_ARGUMENT, "%s: the engine was opened for %s, and these images are %s", call,
+                   rgb8 ? "f32" : "8-bit pixels", rgb8 ? "8-bit pixels" : "f32");
+}
+
 clvgg_status clvgg_engine_run(clvgg_engine *e, const float *images, size_t n, float *logits) {
   TRY(check_run("clvgg_engine_run", e, images, logits));
+  TRY(check_form("clvgg_engine_run", e, false));
   return engine_run(e->engine, images, n, logits);
+}
+
+clvgg_status clvgg_engine_run_rgb8(clvgg_engine *e, const uint8_t *images, size_t n, float *logits) {
+  TRY(check_run("clvgg_engine_run_rgb8", e, images, logits));
+  TRY(check_form("clvgg_engine_run_rgb8", e, true));
+  return engine_run(e->engine, images, n, logits);
+}
+
+/* Of both forms. */
+static clvgg_status profile(const char *call, clvgg_engine *e, bool rgb8, const void *images, size_t n, float *logits,
+                            clvgg_run_times *times) {
+  TRY(check_run(call, e, images, logits));
+  TRY(check_form(call, e, rgb8));
+  if (n == 0) return base_fail(CLVGG_ERROR_ARGUMENT, "%s: n must be at least 1", call);
+  return engine_profile(e->engine, images, n, logits, times);
 }
 
 clvgg_status clvgg_engine_profile(clvgg_engine *e, const float *images, size_t n, float *logits,
                                   clvgg_run_times *times) {
-  TRY(check_run("clvgg_engine_profile", e, images, logits));
-  if (n == 0) return base_fail(CLVGG_ERROR_ARGUMENT, "clvgg_engine_profile: n must be at least 1");
-  return engine_profile(e->engine, images, n, logits, times);
+  return profile("clvgg_engine_profile", e, false, images, n, logits, times);
+}
+
+clvgg_status clvgg_engine_profile_rgb8(clvgg_engine *e, const uint8_t *images, size_t n, float *logits,
+                                       clvgg_run_times *times) {
+  return profile("clvgg_engine_profile_rgb8", e, true, images, n, logits, times);
 }
 
 clvgg_status clvgg_engine_enqueue(clvgg_engine *e, struct _cl_mem *images, size_t n, struct _cl_mem *logits,
@@ -89,7 +127,10 @@ clvgg_status clvgg_engine_enqueue(clvgg_engine *e, struct _cl_mem *images, size_
 void clvgg_engine_get_info(const clvgg_engine *e, clvgg_engine_info *out) {
   if (!out) return;
   memset(out, 0, sizeof *out);
-  if (e) engine_get_info(e->engine, out);
+  if (!e) return;
+  engine_get_info(e->engine, out);
+  out->measure_ms = e->measuring.ms;
+  out->measured = e->measuring.measured;
 }
 
 clvgg_status clvgg_engine_get_layer(const clvgg_engine *e, size_t index, clvgg_plan_layer *out) {

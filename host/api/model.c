@@ -141,12 +141,13 @@ static clvgg_status fail_metadata(const char *key, const char *expected) {
 static clvgg_status get_three(const json_t *root, const char *key, bool positive, float *out) {
   const json_t *array = json_object_get(root, key);
   if (!array) return CLVGG_OK;
-  const char *expected = positive ? "three numbers above 0" : "three numbers";
+  const char *expected = positive ? "three normal numbers above 0" : "three numbers";
   if (json_array_size(array) != 3) return fail_metadata(key, expected);
   for (size_t i = 0; i < 3; i++) {
     const json_t *item = json_array_get(array, i);
     const float value = (float)json_number_value(item);
-    if (!json_is_number(item) || !isfinite(value) || (positive && !(value > 0))) return fail_metadata(key, expected);
+    const bool good = positive ? isnormal(value) && value > 0 : isfinite(value);
+    if (!json_is_number(item) || !good) return fail_metadata(key, expected);
     out[i] = value;
   }
   return CLVGG_OK;

@@ -15,6 +15,11 @@ static bool claim(clvgg_device *dev, uint64_t bytes, uint64_t *in_use) {
   return true;
 }
 
+static void raise_peak(clvgg_device *dev, uint64_t bytes) {
+  uint64_t peak = atomic_load(&dev->bytes_peak);
+  while (peak < bytes && !atomic_compare_exchange_weak(&dev->bytes_peak, &peak, bytes)) continue;
+}
+
 static clvgg_status fail_to_allocate(const clvgg_device *dev, cl_int code, size_t bytes) {
   switch (code) {
     case CL_MEM_OBJECT_ALLOCATION_FAILURE:
@@ -52,6 +57,7 @@ clvgg_status device_buffer_create(clvgg_device *dev, size_t bytes, device_buffer
     return fail_to_allocate(dev, code, bytes);
   }
   *out = (device_buffer){.mem = mem, .bytes = bytes};
+  raise_peak(dev, in_use + bytes);
   return CLVGG_OK;
 }
 
@@ -64,6 +70,14 @@ void device_buffer_release(clvgg_device *dev, device_buffer *buffer) {
 
 uint64_t device_bytes_in_use(const clvgg_device *dev) {
   return atomic_load(&dev->bytes_in_use);
+}
+
+uint64_t device_bytes_peak(const clvgg_device *dev) {
+  return atomic_load(&dev->bytes_peak);
+}
+
+void device_peak_restart(clvgg_device *dev) {
+  atomic_store(&dev->bytes_peak, device_bytes_in_use(dev));
 }
 
 static clvgg_status check_range(const clvgg_device *dev, const char *what, size_t size, size_t offset, size_t bytes) {

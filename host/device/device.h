@@ -39,6 +39,9 @@ clvgg_status device_copy(clvgg_device *dev, struct _cl_mem *from, size_t from_of
 clvgg_status device_fill(clvgg_device *dev, const device_buffer *buffer, uint32_t pattern, size_t offset, size_t bytes);
 /* Bytes that live buffers of this device hold now. */
 uint64_t device_bytes_in_use(const clvgg_device *dev);
+/* The most that they held at once since the last device_peak_restart. */
+uint64_t device_bytes_peak(const clvgg_device *dev);
+void device_peak_restart(clvgg_device *dev);
 
 /* A caller's own buffer, checked: it is a buffer of the device's context and has at least bytes bytes. */
 clvgg_status device_check_foreign(clvgg_device *dev, struct _cl_mem *mem, size_t bytes, const char *what);

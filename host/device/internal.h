@@ -23,9 +23,9 @@ struct clvgg_device {
   bool wrapped;           /* context and queue are the application's */
   bool profiling;         /* the queue gives event stamps */
   atomic_bool used_clblast;
-  _Atomic uint64_t bytes_in_use;
-  pthread_mutex_t lock;    /* of what follows */
-  built_program *programs; /* newest first */
+  _Atomic uint64_t bytes_in_use, bytes_peak; /* the peak since device_peak_restart */
+  pthread_mutex_t lock;                      /* of what follows */
+  built_program *programs;                   /* newest first */
   stamp_state stamps;
 };
 

@@ -8,16 +8,32 @@
 typedef struct engine engine;
 
 /* The device is retained; the network must outlive this call only for its layers' names and shapes, which are copied:
- * its weights are on the device afterwards. options: every field set. */
+ * its weights are on the device afterwards. options: every field set, and preprocess valid where input is RGB8. */
 clvgg_status engine_open(clvgg_device *dev, const network *net, const clvgg_engine_options *options, engine **out);
 void engine_close(engine **e);
 
-/* As the public calls of the same name. */
-clvgg_status engine_run(engine *e, const float *images, size_t n, float *logits);
-clvgg_status engine_profile(engine *e, const float *images, size_t n, float *logits, clvgg_run_times *times);
+/* As the public calls of the same name; images are what the engine was opened for. */
+bool engine_takes_rgb8(const engine *e);
+clvgg_status engine_run(engine *e, const void *images, size_t n, float *logits);
+clvgg_status engine_profile(engine *e, const void *images, size_t n, float *logits, clvgg_run_times *times);
 clvgg_status engine_enqueue(engine *e, struct _cl_mem *images, size_t n, struct _cl_mem *logits, uint32_t wait_count,
                             struct _cl_event *const *wait, struct _cl_event **done);
 void engine_get_info(const engine *e, clvgg_engine_info *out);
 clvgg_status engine_get_layer(const engine *e, size_t index, clvgg_plan_layer *out);
+
+/* ---- for who makes plans by measuring an engine */
+
+/* The layers that an engine with these options computes, an array that the caller frees on failure too; the first may point to
+ * pixels. And what its plan keeps to. */
+clvgg_status engine_layers(const network *net, const clvgg_engine_options *options, pixel_map *pixels, layer **layers,
+                           size_t *count);
+plan_options engine_wishes(const clvgg_engine_options *options);
+
+/* Makes the engine run another plan of the same layers and batch, which it takes over: *p is zeroed, on failure too. Steps that
+ * stay keep their kernels and weights; those that go are released before new ones are made. After a failure the engine takes
+ * another plan, or is closed, and nothing else. */
+clvgg_status engine_change_plan(engine *e, const layer *layers, plan *p);
+/* The plan, and each step's device time in the last profiled run, (plan.count); negative before. */
+const plan *engine_plan(const engine *e, const double **step_ms);
 
 #endif

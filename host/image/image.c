@@ -176,8 +176,7 @@ void clvgg_preprocess_init(clvgg_preprocess *preprocess) {
                                    .std = {58.395f, 57.12f, 57.375f}};
 }
 
-/* Copies what the caller's version of the struct has over the defaults, and checks it. */
-static clvgg_status preprocess_read(const clvgg_preprocess *given, clvgg_preprocess *out) {
+clvgg_status image_preprocess_read(const clvgg_preprocess *given, clvgg_preprocess *out) {
   clvgg_preprocess_init(out);
   const size_t known = sizeof *out, bytes = given->struct_size;
   if (bytes < sizeof given->struct_size || bytes > known || bytes % sizeof(float) != 0)
@@ -193,25 +192,46 @@ static clvgg_status preprocess_read(const clvgg_preprocess *given, clvgg_preproc
   if (out->resize_short > IMAGE_MAX_SIDE)
     return base_fail(CLVGG_ERROR_TOO_LARGE, "preprocess: resize_short is %u, expected at most %d", out->resize_short,
                      IMAGE_MAX_SIDE);
-  for (int c = 0; c < 3; c++)
-    if (!isfinite(out->mean[c]) || !isfinite(out->std[c]) || out->std[c] == 0)
-      return base_fail(CLVGG_ERROR_ARGUMENT, "preprocess: mean[%d] is %g and std[%d] %g, expected finite and std not 0",
-                       c, (double)out->mean[c], c, (double)out->std[c]);
+  for (int c = 0; c < 3; c++) {
+    if (!isfinite(out->mean[c]))
+      return base_fail(CLVGG_ERROR_ARGUMENT, "preprocess: mean[%d] is %g, expected a finite number", c,
+                       (double)out->mean[c]);
+    /* Devices multiply by 1 / std, which must be finite; and they may take a subnormal for 0. */
+    if (!isnormal(out->std[c]) || out->std[c] < 0)
+      return base_fail(CLVGG_ERROR_ARGUMENT, "preprocess: std[%d] is %g, expected a normal number above 0", c,
+                       (double)out->std[c]);
+  }
   return CLVGG_OK;
 }
 
-clvgg_status clvgg_image_load(const char *path, const clvgg_preprocess *preprocess, float *out) {
+/* What both calls below do: fitted is the image that the network is to see, pre the preprocessing that was read. */
+static clvgg_status load(const char *call, const char *path, const clvgg_preprocess *preprocess, const void *out,
+                         clvgg_preprocess *pre, image *fitted) {
   if (path == NULL || preprocess == NULL || out == NULL)
-    return base_fail(CLVGG_ERROR_ARGUMENT, "clvgg_image_load: %s is NULL",
+    return base_fail(CLVGG_ERROR_ARGUMENT, "%s: %s is NULL", call,
                      path == NULL ? "path" : (preprocess == NULL ? "preprocess" : "out"));
-  clvgg_preprocess pre;
-  TRY(preprocess_read(preprocess, &pre));
-  image decoded, fitted;
+  TRY(image_preprocess_read(preprocess, pre));
+  image decoded;
   TRY(image_decode_file(path, &decoded));
-  clvgg_status status = image_fit(&decoded, &pre, &fitted);
+  const clvgg_status status = image_fit(&decoded, pre, fitted);
   image_free(&decoded);
-  if (status != CLVGG_OK) return base_fail_in(status, "%s", path);
+  return status == CLVGG_OK ? CLVGG_OK : base_fail_in(status, "%s", path);
+}
+
+clvgg_status clvgg_image_load(const char *path, const clvgg_preprocess *preprocess, float *out) {
+  clvgg_preprocess pre;
+  image fitted;
+  TRY(load("clvgg_image_load", path, preprocess, out, &pre, &fitted));
   image_normalise(&fitted, &pre, out);
+  image_free(&fitted);
+  return CLVGG_OK;
+}
+
+clvgg_status clvgg_image_load_rgb8(const char *path, const clvgg_preprocess *preprocess, uint8_t *out) {
+  clvgg_preprocess pre;
+  image fitted;
+  TRY(load("clvgg_image_load_rgb8", path, preprocess, out, &pre, &fitted));
+  memcpy(out, fitted.rgb, fitted.width * fitted.height * 3);
   image_free(&fitted);
   return CLVGG_OK;
 }

@@ -37,6 +37,9 @@ clvgg_status image_resize(const image *in, size_t width, size_t height, clvgg_in
 /* Resize and crop as clvgg_preprocess says, without the normalisation: an image of (pre->height, pre->width). */
 clvgg_status image_fit(const image *in, const clvgg_preprocess *pre, image *out);
 
+/* The caller's preprocessing, whose struct may be an older one, over the defaults, and checked. */
+clvgg_status image_preprocess_read(const clvgg_preprocess *given, clvgg_preprocess *out);
+
 /* out (3, height, width) = (pixel - mean[c]) / std[c]. */
 void image_normalise(const image *in, const clvgg_preprocess *pre, float *out);
 

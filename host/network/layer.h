@@ -7,6 +7,7 @@
 
 #include "base/status.h"
 #include "checkpoint/tensor.h"
+#include "network/pixels.h"
 
 typedef enum layer_op {
   LAYER_CONV,    /* 3x3, stride 1, zero padding 1, bias, optional ReLU */
@@ -35,6 +36,7 @@ typedef struct layer {
   const tensor *weight; /* conv (out, in, 3, 3), fc (out, in); NULL for layers without */
   float *scale; /* (out.c): BN's factor for each row of weight; NULL when there is no BN. Owned by the network */
   float *bias;  /* (out.c), BN folded in. Owned by the network */
+  const pixel_map *pixels; /* the first layer: how 8-bit pixels become its input. NULL where it takes no pixels */
 } layer;
 
 /* "conv", "maxpool", "avgpool", "fc", "softmax", "convert" */

@@ -84,11 +84,18 @@ static clvgg_status check_wanted(const char *wanted) {
   return CLVGG_OK;
 }
 
-/* Whether registry row k must not be used. Who asks for a form of weights by name has allowed it. */
-static bool excluded(const search *s, size_t k) {
+bool plan_allows(const plan_options *options, size_t k) {
   const algo *a = algo_get(k);
-  if (s->options->excluded && s->options->excluded[k]) return true;
-  return a->form > s->options->form && !listed(s->options->wanted, a->name);
+  if (options->excluded && options->excluded[k]) return false;
+  return a->form <= options->form || listed(options->wanted, a->name);
+}
+
+bool plan_pooled_shape(const layer *layers, size_t count, size_t i, layer_shape *out) {
+  *out = layers[i].shape;
+  if (out->op != LAYER_CONV || i + 1 >= count || layers[i + 1].shape.op != LAYER_MAXPOOL) return false;
+  out->pool = true;
+  out->out = layers[i + 1].shape.out;
+  return true;
 }
 
 static double unknown_cost(const search *s, const algo *a, const algo_problem *p) {
@@ -114,22 +121,24 @@ static double memory_penalty(const plan_step *step) {
   return bytes > plain ? PENALTY_A_BYTE * (bytes - plain) : 0;
 }
 
-/* Considers doing layers layers (0: none, only the layout changes) from node (first, a->in) on with a. The reason why not, if
- * any, goes to why. */
-static void relax(search *s, const algo *a, size_t first, size_t layers, const layer_shape *shape, char *why) {
-  const size_t from = node_index(first, a->in), to = node_index(first + layers, a->out);
-  if (isinf(s->nodes[from].distance)) return;
-  plan_step step = {
-      .algo = a, .problem = {.shape = *shape, .batch = s->batch, .block = s->block}, .layer = first, .layers = layers};
-  if (a->choose) a->choose(s->dev, &step.problem, step.param);
+/* Where a step's cost comes from, when nobody measured it. */
+static const char *unmeasured_source(const search *s, bool modelled) {
+  if (modelled) return "model";
+  if (is_rasteriser(s->dev)) return "rule: software rasteriser";
+  return s->dev->type == CLVGG_DEVICE_CPU ? "rule: CPU" : "rule: GPU";
+}
+
+/* Considers a step with its parameters and the time that was measured, or NULL. The reason why not, if any, goes to why. */
+static void relax_step(search *s, plan_step step, const plan_cost *measured, char *why) {
+  const algo *a = step.algo;
+  const size_t from = node_index(step.layer, a->in), to = node_index(step.layer + step.layers, a->out);
   if (!algo_supports(a, s->dev, &step.problem, step.param, why)) return;
   const bool modelled = a->cost && !is_rasteriser(s->dev);
-  step.cost = modelled ? a->cost(s->dev, &step.problem, step.param) : unknown_cost(s, a, &step.problem);
-  snprintf(step.source, sizeof step.source, "%s",
-           modelled                           ? "model"
-           : is_rasteriser(s->dev)            ? "rule: software rasteriser"
-           : s->dev->type == CLVGG_DEVICE_CPU ? "rule: CPU"
-                                              : "rule: GPU");
+  if (measured)
+    step.cost = measured->seconds * s->options->measured->flops_per_s;
+  else
+    step.cost = modelled ? a->cost(s->dev, &step.problem, step.param) : unknown_cost(s, a, &step.problem);
+  snprintf(step.source, sizeof step.source, "%s", measured ? "measured" : unmeasured_source(s, modelled));
   double length = step.cost;
   if (listed(s->options->wanted, a->name)) {
     length *= WANTED_FACTOR;
@@ -141,16 +150,36 @@ static void relax(search *s, const algo *a, size_t first, size_t layers, const l
   s->nodes[to] = (node){.distance = s->nodes[from].distance + length, .from = from, .step = step};
 }
 
-/* Both ways between the layouts at a node. A way that goes there and back is never shorter, so one pass is enough. */
+/* Considers doing layers layers (0: none, only the layout changes) from node (first, a->in) on with a: with each parameter set
+ * that was measured, else with the one that rules pick. The reason why not, if any, goes to why. */
+static void relax(search *s, const algo *a, size_t first, size_t layers, const layer_shape *shape, char *why) {
+  if (isinf(s->nodes[node_index(first, a->in)].distance)) return;
+  plan_step step = {
+      .algo = a, .problem = {.shape = *shape, .batch = s->batch, .block = s->block}, .layer = first, .layers = layers};
+  const plan_costs *costs = s->options->measured;
+  const plan_cost *measured = costs ? costs_next(costs, a, &step.problem, NULL) : NULL;
+  if (!measured) {
+    if (a->choose) a->choose(s->dev, &step.problem, step.param);
+    relax_step(s, step, NULL, why);
+  }
+  for (; measured; measured = costs_next(costs, a, &step.problem, measured)) {
+    memcpy(step.param, measured->param, sizeof step.param);
+    relax_step(s, step, measured, why);
+  }
+}
+
+/* All ways between the layouts at a node. A way that comes back to one is never shorter, so as many passes as a way can have
+ * steps are enough. */
 static void relax_conversions(search *s, size_t done, shape3 shape) {
   const layer_shape same = {.op = LAYER_CONVERT, .in = shape, .out = shape};
   char why[ALGO_WHY_BYTES];
-  for (size_t k = 0; k < algo_count(); k++)
-    if (algo_get(k)->op == LAYER_CONVERT && !excluded(s, k)) relax(s, algo_get(k), done, 0, &same, why);
+  for (size_t pass = 1; pass < ALGO_LAYOUTS; pass++)
+    for (size_t k = 0; k < algo_count(); k++)
+      if (algo_get(k)->op == LAYER_CONVERT && plan_allows(s->options, k)) relax(s, algo_get(k), done, 0, &same, why);
 }
 
-static bool pool_follows(const search *s, size_t i) {
-  return s->layers[i].shape.op == LAYER_CONV && i + 1 < s->count && s->layers[i + 1].shape.op == LAYER_MAXPOOL;
+static size_t start_node(const search *s) {
+  return node_index(0, s->options->rgb8 ? ALGO_RGB8 : ALGO_NCHW);
 }
 
 static bool reached(const search *s, size_t done) {
@@ -161,22 +190,21 @@ static bool reached(const search *s, size_t done) {
 
 static clvgg_status find_path(search *s) {
   for (size_t i = 0; i < (s->count + 1) * ALGO_LAYOUTS; i++) s->nodes[i].distance = INFINITY;
-  s->nodes[node_index(0, ALGO_NCHW)].distance = 0;
+  s->nodes[start_node(s)].distance = 0;
   for (size_t i = 0; i < s->count; i++) {
     const layer_shape *shape = &s->layers[i].shape;
     relax_conversions(s, i, shape->in);
-    layer_shape pooled = *shape;
-    pooled.pool = true;
-    if (pool_follows(s, i)) pooled.out = s->layers[i + 1].shape.out;
+    layer_shape pooled;
+    const bool pool_follows = plan_pooled_shape(s->layers, s->count, i, &pooled);
     char whys[1024] = "";
     for (size_t k = 0; k < algo_count(); k++) {
       const algo *a = algo_get(k);
-      if (a->op != shape->op || excluded(s, k)) continue;
+      if (a->op != shape->op || !plan_allows(s->options, k)) continue;
       char why[ALGO_WHY_BYTES] = "";
       relax(s, a, i, 1, shape, why);
       const size_t used = strlen(whys);
       if (why[0]) snprintf(whys + used, sizeof whys - used, "%s%s: %s", used ? "; " : "", a->name, why);
-      if (a->pools && pool_follows(s, i)) relax(s, a, i, 2, &pooled, why);
+      if (a->pools && pool_follows) relax(s, a, i, 2, &pooled, why);
     }
     char text[128];
     /* A pooling may have been passed over: it is reached when its convolution was. */
@@ -201,7 +229,7 @@ static void name_step(const search *s, plan_step *step) {
 
 /* Walks back from the goal and writes the steps in their order. */
 static clvgg_status collect(const search *s, plan *p) {
-  const size_t start = node_index(0, ALGO_NCHW), goal = node_index(s->count, ALGO_NCHW);
+  const size_t start = start_node(s), goal = node_index(s->count, ALGO_NCHW);
   for (size_t at = goal; at != start; at = s->nodes[at].from) p->count++;
   p->steps = calloc(p->count, sizeof *p->steps);
   if (!p->steps) return base_fail(CLVGG_ERROR_MEMORY, "no memory for a plan of %zu steps", p->count);
@@ -222,10 +250,10 @@ static void plan_memory(const clvgg_device_info *dev, plan *p) {
     const plan_step *step = &p->steps[i];
     const algo_problem *problem = &step->problem;
     // NOLINTNEXTLINE(clang-analyzer-core.NullDereference): every step has its algorithm
-    const size_t in = algo_elements(step->algo->in, problem->shape.in, problem->batch, problem->block);
-    const size_t out = algo_elements(step->algo->out, problem->shape.out, problem->batch, problem->block);
-    p->activation_bytes[i % 2] = max_size(p->activation_bytes[i % 2], in * sizeof(float));
-    p->activation_bytes[(i + 1) % 2] = max_size(p->activation_bytes[(i + 1) % 2], out * sizeof(float));
+    const size_t in = algo_bytes(step->algo->in, problem->shape.in, problem->batch, problem->block);
+    const size_t out = algo_bytes(step->algo->out, problem->shape.out, problem->batch, problem->block);
+    p->activation_bytes[i % 2] = max_size(p->activation_bytes[i % 2], in);
+    p->activation_bytes[(i + 1) % 2] = max_size(p->activation_bytes[(i + 1) % 2], out);
     p->workspace_bytes = max_size(p->workspace_bytes, algo_workspace_bytes(step->algo, dev, problem, step->param));
   }
 }

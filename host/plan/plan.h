@@ -5,7 +5,7 @@
 #ifndef CLVGG_PLAN_PLAN_H
 #define CLVGG_PLAN_PLAN_H
 
-#include "algo/algo.h"
+#include "plan/costs.h"
 
 typedef struct plan_step {
   const algo *algo;
@@ -13,8 +13,8 @@ typedef struct plan_step {
   algo_problem problem;
   size_t layer, layers; /* the first layer and how many it computes; 0: a change of layout in front of that layer */
   char name[52];        /* "conv1_2+pool1", "to NCHW16c" */
-  char source[64];      /* why this one: "model", "rule: GPU", "asked for" */
-  double cost;          /* by algo's model; only ratios mean anything */
+  char source[64];      /* why this one: "measured", "model", "rule: GPU", "asked for" */
+  double cost;          /* measured or by algo's model, in operations at the device's peak; only ratios mean anything */
 } plan_step;
 
 typedef struct plan {
@@ -30,13 +30,22 @@ typedef struct plan_options {
   const char *wanted;   /* NULL, or a comma list of algorithm names to use wherever they are supported */
   const bool *excluded; /* NULL, or for each algorithm of the registry whether it must not be used */
   algo_form form;       /* the least exact form of stored weights that may be used */
+  bool rgb8;            /* the network is given pixels, in ALGO_RGB8 instead of ALGO_NCHW */
   bool small_memory;    /* prefer the smaller form of weights to the faster one */
+  /* NULL, or times: where there are some of an algorithm and a problem, these and their parameters are all that is considered
+   * of it, and no model. */
+  const plan_costs *measured;
 } plan_options;
 
-/* An unknown name in wanted is CLVGG_ERROR_ARGUMENT. A layer that no algorithm supports is CLVGG_ERROR_UNSUPPORTED with each one's reason. Input and output are
- * in ALGO_NCHW. */
+/* An unknown name in wanted is CLVGG_ERROR_ARGUMENT. A layer that no algorithm supports is CLVGG_ERROR_UNSUPPORTED with each
+ * one's reason. Input and output are in ALGO_NCHW, but for pixels. */
 clvgg_status plan_make(const clvgg_device_info *dev, const layer *layers, size_t count, size_t batch,
                        const plan_options *options, plan *out);
 void plan_free(plan *p);
+
+/* Whether registry row k may be used. Who asks for a form of weights by name has allowed it. */
+bool plan_allows(const plan_options *options, size_t k);
+/* The shape of layer i computed together with the pooling after it; false when it is no convolution or none follows. */
+bool plan_pooled_shape(const layer *layers, size_t count, size_t i, layer_shape *out);
 
 #endif

@@ -11,9 +11,8 @@
 
 /* Every output starts as this quiet NaN, and so do guards behind all buffers: what a kernel leaves out stays NaN, and what it
  * writes too far is seen. */
-#define POISON       UINT32_C(0x7FC0DEAD)
-#define GUARD_FLOATS ((size_t)1024)
-#define GUARD_BYTES  (GUARD_FLOATS * sizeof(float))
+#define POISON      UINT32_C(0x7FC0DEAD)
+#define GUARD_BYTES ((size_t)4096)
 
 /* Rounded weights add an error that grows as the sum itself does; results may be this much smaller than their terms. */
 #define WEIGHT_ERROR_GROWTH 4
@@ -21,27 +20,28 @@
 /* A buffer with poison in it and behind it, and the values that the host reads back: all, or just the guard. */
 typedef struct guarded {
   device_buffer buffer;
-  size_t floats; /* without the guard */
-  float *values; /* (floats + GUARD_FLOATS), of a workspace (GUARD_FLOATS) */
+  size_t bytes;  /* without the guard */
+  float *values; /* of a workspace only the guard */
 } guarded;
 
 typedef struct check_run {
   clvgg_device *dev;
   algo_instance inst;
   guarded in, out, work;
-  float *sent; /* the input in the algorithm's layout */
-  float *got;  /* the output as (n, C, H, W) */
+  void *sent; /* the input in the algorithm's layout */
+  float *got; /* the output as (n, C, H, W) */
 } check_run;
 
-static clvgg_status guarded_open(clvgg_device *dev, size_t floats, bool whole, guarded *g) {
-  size_t all, bytes;
-  if (!size_add(floats, GUARD_FLOATS, &all) || !size_mul(all, sizeof(float), &bytes))
-    return base_fail(CLVGG_ERROR_TOO_LARGE, "%zu values do not fit any memory", floats);
-  g->floats = floats;
-  g->values = malloc(whole ? bytes : GUARD_BYTES);
-  if (!g->values) return base_fail(CLVGG_ERROR_MEMORY, "no memory to check %zu values", floats);
-  TRY(device_buffer_create(dev, bytes, &g->buffer));
-  return device_fill(dev, &g->buffer, POISON, 0, bytes);
+static clvgg_status guarded_open(clvgg_device *dev, size_t bytes, bool whole, guarded *g) {
+  size_t all;
+  if (!size_add(bytes, GUARD_BYTES + sizeof(float), &all))
+    return base_fail(CLVGG_ERROR_TOO_LARGE, "%zu bytes do not fit any memory", bytes);
+  all -= all % sizeof(float); /* the fill's unit */
+  g->bytes = bytes;
+  g->values = malloc(whole ? all : all - bytes);
+  if (!g->values) return base_fail(CLVGG_ERROR_MEMORY, "no memory to check %zu bytes", bytes);
+  TRY(device_buffer_create(dev, all, &g->buffer));
+  return device_fill(dev, &g->buffer, POISON, 0, all);
 }
 
 static void guarded_close(clvgg_device *dev, guarded *g) {
@@ -49,12 +49,14 @@ static void guarded_close(clvgg_device *dev, guarded *g) {
   free(g->values);
 }
 
-static bool is_poison(const float *values, size_t count) {
-  for (size_t i = 0; i < count; i++) {
-    uint32_t bits;
-    memcpy(&bits, values + i, sizeof bits);
-    if (bits != POISON) return false;
-  }
+/* Whether the guard, whose bytes are given, is as it was. */
+static bool is_intact(const guarded *g, const void *guard) {
+  const uint32_t poison = POISON;
+  unsigned char pattern[sizeof poison];
+  memcpy(pattern, &poison, sizeof poison);
+  const unsigned char *at = guard;
+  for (size_t i = g->bytes; i < g->buffer.bytes; i++)
+    if (*at++ != pattern[i % sizeof poison]) return false;
   return true;
 }
 
@@ -62,11 +64,11 @@ static clvgg_status open_run(check_run *r, const algo *a, const algo_problem *p,
   TRY(algo_open(a, r->dev, p, param, l, &r->inst));
   /* Opening may have made the parameters smaller. */
   const size_t work_bytes = algo_workspace_bytes(a, device_info(r->dev), p, r->inst.param);
-  TRY(guarded_open(r->dev, algo_elements(a->in, p->shape.in, p->batch, p->block), true, &r->in));
-  TRY(guarded_open(r->dev, algo_elements(a->out, p->shape.out, p->batch, p->block), true, &r->out));
-  TRY(guarded_open(r->dev, size_ceil_div(work_bytes, sizeof(float)), false, &r->work));
-  r->sent = malloc(r->in.floats * sizeof *r->sent);
-  r->got = malloc(r->out.floats * sizeof *r->got);
+  TRY(guarded_open(r->dev, algo_bytes(a->in, p->shape.in, p->batch, p->block), true, &r->in));
+  TRY(guarded_open(r->dev, algo_bytes(a->out, p->shape.out, p->batch, p->block), true, &r->out));
+  TRY(guarded_open(r->dev, work_bytes, false, &r->work));
+  r->sent = malloc(r->in.bytes);
+  r->got = malloc(r->out.bytes);
   if (!r->sent || !r->got) return base_fail(CLVGG_ERROR_MEMORY, "no memory to check %s", a->name);
   return CLVGG_OK;
 }
@@ -75,31 +77,33 @@ static clvgg_status open_run(check_run *r, const algo *a, const algo_problem *p,
 static clvgg_status execute(check_run *r, const float *in) {
   const algo *a = r->inst.algo;
   const algo_problem *p = &r->inst.problem;
-  algo_to_layout(a->in, p->shape.in, p->batch, p->block, in, r->sent);
-  TRY(device_write(r->dev, &r->in.buffer, 0, r->sent, r->in.floats * sizeof(float)));
+  if (a->in == ALGO_RGB8)
+    pixels_from_plain(&r->inst.pixels, p->batch, p->shape.in.h * p->shape.in.w, in, r->sent);
+  else
+    algo_to_layout(a->in, p->shape.in, p->batch, p->block, in, r->sent);
+  TRY(device_write(r->dev, &r->in.buffer, 0, r->sent, r->in.bytes));
   TRY(algo_enqueue(&r->inst, p->batch, &r->in.buffer, &r->out.buffer, &r->work.buffer));
   TRY(device_finish(r->dev));
   TRY(device_read(r->dev, &r->out.buffer, 0, r->out.values, r->out.buffer.bytes));
   TRY(device_read(r->dev, &r->in.buffer, 0, r->in.values, r->in.buffer.bytes));
-  return device_read(r->dev, &r->work.buffer, r->work.buffer.bytes - GUARD_BYTES, r->work.values, GUARD_BYTES);
+  return device_read(r->dev, &r->work.buffer, r->work.bytes, r->work.values, r->work.buffer.bytes - r->work.bytes);
 }
 
 /* Surplus channels of the last blocks are part of the layout, and the layers after count on their zeros. */
 static bool surplus_is_zero(check_run *r) {
   const algo_problem *p = &r->inst.problem;
   size_t stored = 0, plain = 0; /* values that are not zero */
-  for (size_t i = 0; i < r->out.floats; i++) stored += r->out.values[i] != 0;
+  for (size_t i = 0; i < r->out.bytes / sizeof(float); i++) stored += r->out.values[i] != 0;
   for (size_t i = 0, n = p->batch * shape3_elements(p->shape.out); i < n; i++) plain += r->got[i] != 0;
   return stored == plain;
 }
 
 /* NULL when everything that was to stay did. */
 static const char *damage(check_run *r) {
-  if (!is_poison(r->out.values + r->out.floats, GUARD_FLOATS)) return "wrote outside its output";
-  if (!is_poison(r->in.values + r->in.floats, GUARD_FLOATS) ||
-      memcmp(r->in.values, r->sent, r->in.floats * sizeof *r->sent) != 0)
+  if (!is_intact(&r->out, (const char *)r->out.values + r->out.bytes)) return "wrote outside its output";
+  if (!is_intact(&r->in, (const char *)r->in.values + r->in.bytes) || memcmp(r->in.values, r->sent, r->in.bytes) != 0)
     return "changed its input";
-  if (!is_poison(r->work.values, GUARD_FLOATS)) return "wrote outside its workspace";
+  if (!is_intact(&r->work, r->work.values)) return "wrote outside its workspace";
   if (!surplus_is_zero(r)) return "left surplus channels that are not zero";
   return NULL;
 }

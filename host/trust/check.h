@@ -5,7 +5,8 @@
 #include "algo/algo.h"
 
 /*
- * Runs a on l (p is l's shape with a batch; param as chosen) for p->batch images, in to be compared with want, both plain.
+ * Runs a on l (p is l's shape with a batch; param as chosen) for p->batch images, in to be compared with want, both plain. An
+ * algorithm that takes pixels is given those whose normalisation is in (pixels_random makes such).
  * It is wrong when a value is off by more than the tolerance or not finite, when surplus channels of a block are not zero, when
  * its input changed, or when anything behind its output or workspace did.
  *

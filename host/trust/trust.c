@@ -131,13 +131,16 @@ typedef struct trial {
   float *values, *in, *middle, *want;
 } trial;
 
+/* ImageNet's normalisation. Any other differs in numbers only. */
+static const pixel_map usual_pixels = {.mean = {123.675f, 116.28f, 103.53f}, .std = {58.395f, 57.12f, 57.375f}};
+
 /* Seeded numbers; weights are multiples of 2^-8, which half precision holds exactly, too. */
-static clvgg_status make_trial(const algo_problem *p, trial *t) {
+static clvgg_status make_trial(const algo *a, const algo_problem *p, trial *t) {
   const layer_shape *s = &p->shape;
   const size_t length = layer_row_length(s), weights = length * s->out.c;
   const size_t inputs = p->batch * shape3_elements(s->in), outputs = p->batch * shape3_elements(s->out);
   const size_t unpooled = p->batch * s->out.c * s->in.h * s->in.w;
-  *t = (trial){.l = {.name = "check", .shape = *s}};
+  *t = (trial){.l = {.name = "check", .shape = *s, .pixels = &usual_pixels}};
   t->in = malloc(inputs * sizeof *t->in);
   t->want = malloc(outputs * sizeof *t->want);
   if (weights) t->values = malloc(weights * sizeof *t->values);
@@ -145,7 +148,10 @@ static clvgg_status make_trial(const algo_problem *p, trial *t) {
   if (s->pool) t->middle = malloc(unpooled * sizeof *t->middle);
   if (!t->in || !t->want || (weights && (!t->values || !t->l.bias)) || (s->pool && !t->middle))
     return base_fail(CLVGG_ERROR_MEMORY, "no memory to check an algorithm");
-  random_fill(1, -1, 1, t->in, inputs);
+  if (a->in == ALGO_RGB8)
+    pixels_random(&usual_pixels, 1, p->batch, s->in.h * s->in.w, t->in);
+  else
+    random_fill(1, -1, 1, t->in, inputs);
   if (!weights) return CLVGG_OK;
   random_fill(2, -1, 1, t->values, weights);
   for (size_t i = 0; i < weights; i++) t->values[i] = nearbyintf(t->values[i] * 256) / 256;
@@ -177,7 +183,7 @@ static clvgg_status compute_reference(const algo_problem *p, trial *t) {
 static clvgg_status run_trial(clvgg_device *dev, const algo *a, const algo_problem *p, const int *param, char *why) {
   trial t;
   clvgg_verify_case result = {.layer = "check"};
-  clvgg_status status = make_trial(p, &t);
+  clvgg_status status = make_trial(a, p, &t);
   if (!status) status = compute_reference(p, &t);
   if (!status) status = check_algo(dev, a, p, param, &t.l, t.in, t.want, &result);
   snprintf(why, TRUST_WHY_BYTES, "%s", result.reason);

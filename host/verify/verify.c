@@ -17,6 +17,9 @@
 
 typedef struct verifier {
   clvgg_device *dev;
+  const clvgg_preprocess *preprocess;
+  pixel_map pixels;
+  bool rgb8; /* the network can take pixels, and its images here are normalised ones */
   size_t batch;
   clvgg_verify_fn fn;
   void *user;
@@ -40,10 +43,14 @@ static void check_one(verifier *v, const algo *a, const char *name, const layer 
   report(v, &result);
 }
 
-/* The plan's own choice end to end; a model that does not fit is an error here, since nothing could run it. */
-static clvgg_status check_network(verifier *v, const network *net, const float *images, const float *want) {
+/* The plan's own choice end to end, from f32 or from pixels; a model that does not fit is an error here, since nothing could run
+ * it. */
+static clvgg_status check_network(verifier *v, const network *net, clvgg_input input, const void *images,
+                                  const float *want) {
   clvgg_verify_case result = {.layer = "network", .algorithm = "plan", .tolerance = NETWORK_TOLERANCE};
-  const clvgg_engine_options options = {.struct_size = sizeof options, .max_batch = v->batch};
+  const clvgg_engine_options options = {
+      .struct_size = sizeof options, .max_batch = v->batch, .input = input, .preprocess = v->preprocess};
+  if (input == CLVGG_INPUT_RGB8) snprintf(result.algorithm, sizeof result.algorithm, "plan (rgb8)");
   engine *e = NULL;
   TRY(engine_open(v->dev, net, &options, &e));
   float *got = malloc(v->batch * net->classes * sizeof *got);
@@ -65,6 +72,15 @@ static clvgg_status check_network(verifier *v, const network *net, const float *
   return status;
 }
 
+static clvgg_status check_network_rgb8(verifier *v, const network *net, const float *images, const float *want) {
+  uint8_t *rgb = malloc(v->batch * shape3_elements(net->input));
+  if (!rgb) return base_fail(CLVGG_ERROR_MEMORY, "no memory for %zu images", v->batch);
+  pixels_from_plain(&v->pixels, v->batch, net->input.h * net->input.w, images, rgb);
+  const clvgg_status status = check_network(v, net, CLVGG_INPUT_RGB8, rgb, want);
+  free(rgb);
+  return status;
+}
+
 /* The algorithms that do a convolution and the pooling after it at once. */
 static clvgg_status check_pooled(verifier *v, const layer *conv, const layer *pool, const float *in,
                                  const float *convolved) {
@@ -82,20 +98,28 @@ static clvgg_status check_pooled(verifier *v, const layer *conv, const layer *po
   return status;
 }
 
-/* Both conversions of the image's layout, which leave its values as they are. */
+/* Pixels are what only the network itself is given. */
+static bool is_for(const verifier *v, const algo *a, layer_op op, bool first) {
+  return a->op == op && (a->in != ALGO_RGB8 || (first && v->rgb8));
+}
+
+/* The conversions of the image's layout, which leave its values as they are. */
 static void check_conversions(verifier *v, shape3 shape, const float *values) {
-  const layer same = {.name = "layout", .shape = {.op = LAYER_CONVERT, .in = shape, .out = shape}};
+  const layer same = {
+      .name = "layout", .shape = {.op = LAYER_CONVERT, .in = shape, .out = shape}, .pixels = &v->pixels};
   for (size_t k = 0; k < algo_count() && !v->stopped; k++)
-    if (algo_get(k)->op == LAYER_CONVERT) check_one(v, algo_get(k), same.name, &same, values, values);
+    if (is_for(v, algo_get(k), LAYER_CONVERT, true)) check_one(v, algo_get(k), same.name, &same, values, values);
 }
 
 /* Walks the chain: each layer's input is the reference's output of the layer before. */
-static clvgg_status check_layers(verifier *v, const layer *layers, size_t count, float *a, float *b, float **logits) {
+static clvgg_status check_layers(verifier *v, layer *layers, size_t count, bool first, float *a, float *b,
+                                 float **logits) {
   float *in = a, *out = b;
   for (size_t i = 0; i < count && !v->stopped; i++) {
     TRY(reference_layer(&layers[i], v->batch, in, out));
     for (size_t k = 0; k < algo_count() && !v->stopped; k++)
-      if (algo_get(k)->op == layers[i].shape.op) check_one(v, algo_get(k), layers[i].name, &layers[i], in, out);
+      if (is_for(v, algo_get(k), layers[i].shape.op, first && i == 0))
+        check_one(v, algo_get(k), layers[i].name, &layers[i], in, out);
     if (layers[i].shape.op == LAYER_CONV && i + 1 < count && layers[i + 1].shape.op == LAYER_MAXPOOL)
       TRY(check_pooled(v, &layers[i], &layers[i + 1], in, out));
     float *swap = in;
@@ -122,8 +146,22 @@ static clvgg_status largest_activation(const layer *layers, size_t count, size_t
   return CLVGG_OK;
 }
 
-clvgg_status verify_network(clvgg_device *dev, const network *net, size_t batch, clvgg_verify_fn fn, void *user) {
-  verifier v = {.dev = dev, .batch = batch, .fn = fn, .user = user};
+/* The values that pixels have where the network takes some, else any of about their range. */
+static void make_images(verifier *v, const network *net, float *images) {
+  const clvgg_preprocess *pre = v->preprocess;
+  v->pixels = (pixel_map){.bgr = pre->bgr != 0,
+                          .mean = {pre->mean[0], pre->mean[1], pre->mean[2]},
+                          .std = {pre->std[0], pre->std[1], pre->std[2]}};
+  v->rgb8 = net->input.c == 3;
+  if (v->rgb8)
+    pixels_random(&v->pixels, 1, v->batch, net->input.h * net->input.w, images);
+  else
+    random_fill(1, -2, 2, images, v->batch * shape3_elements(net->input));
+}
+
+clvgg_status verify_network(clvgg_device *dev, const network *net, const clvgg_preprocess *preprocess, size_t batch,
+                            clvgg_verify_fn fn, void *user) {
+  verifier v = {.dev = dev, .preprocess = preprocess, .batch = batch, .fn = fn, .user = user};
   layer *layers = NULL;
   size_t count = 0, elements = 0;
   float *a = NULL, *b = NULL, *images = NULL, *logits = NULL;
@@ -136,16 +174,18 @@ clvgg_status verify_network(clvgg_device *dev, const network *net, size_t batch,
     images = malloc(image_elements * sizeof *images);
     if (!a || !b || !images) status = base_fail(CLVGG_ERROR_MEMORY, "no memory for activations of %zu images", batch);
     if (!status) {
-      random_fill(1, -2, 2, images, image_elements);
+      make_images(&v, net, images);
+      layers[0].pixels = &v.pixels;
       memcpy(a, images, image_elements * sizeof *a);
       check_conversions(&v, net->input, images);
       /* The softmax that network_layers appended is checked as a layer, but the network is compared by its logits. */
-      status = check_layers(&v, layers, count - 1, a, b, &logits);
+      status = check_layers(&v, layers, count - 1, true, a, b, &logits);
     }
-    if (!status && !v.stopped) status = check_network(&v, net, images, logits);
+    if (!status && !v.stopped) status = check_network(&v, net, CLVGG_INPUT_F32, images, logits);
+    if (!status && !v.stopped && v.rgb8) status = check_network_rgb8(&v, net, images, logits);
     if (!status && !v.stopped) {
       float *spare = logits == a ? b : a;
-      status = check_layers(&v, layers + count - 1, 1, logits, spare, &spare);
+      status = check_layers(&v, layers + count - 1, 1, false, logits, spare, &spare);
     }
   }
   free(images);

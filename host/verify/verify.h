@@ -5,7 +5,8 @@
 #include "device/device.h"
 #include "network/network.h"
 
-/* As clvgg_verify. */
-clvgg_status verify_network(clvgg_device *dev, const network *net, size_t batch, clvgg_verify_fn fn, void *user);
+/* As clvgg_verify. preprocess: how pixels become the network's input; valid. */
+clvgg_status verify_network(clvgg_device *dev, const network *net, const clvgg_preprocess *preprocess, size_t batch,
+                            clvgg_verify_fn fn, void *user);
 
 #endif

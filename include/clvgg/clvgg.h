@@ -179,7 +179,7 @@ typedef struct clvgg_preprocess {
   clvgg_interpolation interpolation;
   int bgr;       /* 1: channels in B, G, R order */
   float mean[3]; /* of pixel values 0..255, in channel order */
-  float std[3];
+  float std[3];  /* above 0, and not so small (subnormal) that 1 / std could be infinite */
 } clvgg_preprocess;
 
 typedef struct clvgg_model_options {
@@ -234,6 +234,10 @@ CLVGG_API void clvgg_preprocess_init(clvgg_preprocess *preprocess);
  * Grey becomes three equal channels; alpha is ignored. May be called from any thread. */
 CLVGG_API clvgg_status clvgg_image_load(const char *path, const clvgg_preprocess *preprocess, float *out);
 
+/* The same without the last step: out is 8-bit RGB of shape (height, width, 3), whatever bgr, mean and std are. A quarter of the
+ * bytes, for an engine opened with CLVGG_INPUT_RGB8, which does that step on the device. */
+CLVGG_API clvgg_status clvgg_image_load_rgb8(const char *path, const clvgg_preprocess *preprocess, uint8_t *out);
+
 /* ------------------------------------------------------------------- engine */
 
 /* The most images that may be asked for at once. */
@@ -251,6 +255,16 @@ typedef enum clvgg_precision {
   CLVGG_PRECISION_F24W = 2
 } clvgg_precision;
 
+/* Reports done of total. Called on the thread that works. */
+typedef void (*clvgg_progress_fn)(size_t done, size_t total, void *user);
+/* What an engine is given. */
+typedef enum clvgg_input {
+  CLVGG_INPUT_F32 = 0, /* f32 (n, C, H, W), prepared: clvgg_image_load */
+  CLVGG_INPUT_RGB8 =
+      1 /* 8-bit pixels (n, H, W, 3) in the order red, green, blue: clvgg_image_load_rgb8. The device normalises
+                        * them on the way into the first layer. For networks of 3 input channels */
+} clvgg_input;
+
 typedef struct clvgg_engine_options {
   size_t struct_size;
   size_t max_batch;      /* images at once, 1 to CLVGG_MAX_BATCH; more are run in turns. Default 1 */
@@ -259,21 +273,36 @@ typedef struct clvgg_engine_options {
   const char *algorithm; /* NULL, or a comma list of algorithm names that are to be used wherever they are supported */
   clvgg_precision precision; /* default CLVGG_PRECISION_F32 */
   int small_memory; /* 1: weights as small as they can be stored, at the cost of time. 0, the default: the fastest form */
+  int measure; /* 1: the plan is made from times that opening measures with the whole network, in some seconds to minutes
+                * while the device should have nothing else to do; with steps whose source is "measured". 0, the
+                * default: from models and rules, at once */
+  clvgg_progress_fn progress; /* NULL, or how far measuring is */
+  void *progress_user;
+  clvgg_input input;                  /* default CLVGG_INPUT_F32 */
+  const clvgg_preprocess *preprocess; /* with CLVGG_INPUT_RGB8: its bgr, mean and std count, and it need not outlive the
+                                       * call. NULL: the model's own */
 } clvgg_engine_options;
 
 CLVGG_API void clvgg_engine_options_init(clvgg_engine_options *options);
 
 /* Plans the network for the device, compiles the kernels, packs and uploads the weights. Retains device and model:
- * either may be closed before the engine. */
+ * either may be closed before the engine. Engines of one device are opened one after the other if their figures of memory
+ * are to be right. */
 CLVGG_API clvgg_status clvgg_engine_open(clvgg_device *device, const clvgg_model *model,
                                          const clvgg_engine_options *options, clvgg_engine **out);
 CLVGG_API void clvgg_engine_close(clvgg_engine **engine);
 
-/* images: n images, f32 (n, C, H, W), host memory. logits: f32 (n, classes). Returns when logits is written. */
+/* images: n images, f32 (n, C, H, W), host memory. logits: f32 (n, classes). Returns when logits is written.
+ * CLVGG_ERROR_ARGUMENT when the engine was opened for another input. */
 CLVGG_API clvgg_status clvgg_engine_run(clvgg_engine *engine, const float *images, size_t n, float *logits);
 
-/* The same on OpenCL buffers of the engine's context (clvgg_device_wrap), without waiting: work begins after the wait
- * events, and *done (may be NULL) is an event that the caller releases. Buffers must stay alive until then. */
+/* The same for an engine opened with CLVGG_INPUT_RGB8; images: 8-bit (n, H, W, 3). Logits are those of clvgg_engine_run on the
+ * normalised images, but for rounding. */
+CLVGG_API clvgg_status clvgg_engine_run_rgb8(clvgg_engine *engine, const uint8_t *images, size_t n, float *logits);
+
+/* The same on OpenCL buffers of the engine's context (clvgg_device_wrap), images in the form that the engine was opened for,
+ * without waiting: work begins after the wait events, and *done (may be NULL) is an event that the caller releases. Buffers
+ * must stay alive until then. A buffer that is too small is CLVGG_ERROR_ARGUMENT. */
 CLVGG_API clvgg_status clvgg_engine_enqueue(clvgg_engine *engine, struct _cl_mem *images, size_t n,
                                             struct _cl_mem *logits, uint32_t wait_count, struct _cl_event *const *wait,
                                             struct _cl_event **done);
@@ -298,7 +327,12 @@ typedef struct clvgg_engine_info {
   size_t channels, height, width, classes;
   uint64_t device_bytes; /* device memory that the engine holds */
   uint64_t weight_bytes, activation_bytes, workspace_bytes;
-  double open_ms; /* kernels compiled, weights packed and uploaded */
+  double
+      open_ms; /* planned, algorithms checked, kernels compiled, weights packed and uploaded; measuring not included */
+  uint64_t peak_bytes;         /* the most device memory that opening, measuring and running held at once */
+  uint64_t plain_weight_bytes; /* of the network's weights and biases as f32, each once; weight_bytes are as packed */
+  double measure_ms;           /* what measuring took; 0 without it */
+  size_t measured;             /* times that it found: of an algorithm with parameters on a problem each */
 } clvgg_engine_info;
 
 CLVGG_API void clvgg_engine_get_info(const clvgg_engine *engine, clvgg_engine_info *out);
@@ -315,6 +349,9 @@ typedef struct clvgg_run_times {
  * n must be at most max_batch. */
 CLVGG_API clvgg_status clvgg_engine_profile(clvgg_engine *engine, const float *images, size_t n, float *logits,
                                             clvgg_run_times *times);
+/* Likewise of clvgg_engine_run_rgb8. */
+CLVGG_API clvgg_status clvgg_engine_profile_rgb8(clvgg_engine *engine, const uint8_t *images, size_t n, float *logits,
+                                                 clvgg_run_times *times);
 
 /* ------------------------------------------------------------------ answers */
 

@@ -6,6 +6,7 @@
 typedef void (*any_function)(void);
 #define F(name) (any_function) name
 
+/* clang-format off: columns */
 static const any_function functions[] = {
     F(clvgg_status_name),     F(clvgg_last_error),      F(clvgg_version),
     F(clvgg_set_log),         F(clvgg_device_list),     F(clvgg_device_list_free),
@@ -17,7 +18,9 @@ static const any_function functions[] = {
     F(clvgg_preprocess_init), F(clvgg_image_load),      F(clvgg_engine_options_init),
     F(clvgg_engine_open),     F(clvgg_engine_close),    F(clvgg_engine_run),
     F(clvgg_engine_enqueue),  F(clvgg_engine_get_info), F(clvgg_engine_get_layer),
-    F(clvgg_engine_profile),  F(clvgg_top_k),           F(clvgg_verify)};
+    F(clvgg_engine_profile),  F(clvgg_top_k),           F(clvgg_verify),
+    F(clvgg_image_load_rgb8), F(clvgg_engine_run_rgb8), F(clvgg_engine_profile_rgb8)};
+/* clang-format on */
 
 int main(void) {
   for (size_t i = 0; i < sizeof functions / sizeof *functions; i++)

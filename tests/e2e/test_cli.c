@@ -230,6 +230,28 @@ static void verify_reports_cases(void **state) {
   json_decref(o);
 }
 
+/* Start-up times add up, and so do the parts of the memory. */
+static void expect_start_and_memory(const json_t *r) {
+  const json_t *start = field(r, "startup_ms", JSON_OBJECT);
+  const double load = number(start, "load"), open = number(start, "open"), answer = number(start, "first_answer");
+  assert_true(load > 0 && open > 0 && answer > 0);
+  assert_true(fabs(number(start, "total") - (load + open + answer)) < 1e-6 * number(start, "total"));
+  assert_true(fabs(number(r, "first_run_ms") - (open + answer)) < 1e-6 * (open + answer));
+  const double weights = number(r, "weight_bytes"), activations = number(r, "activation_bytes"),
+               scratch = number(r, "workspace_bytes"), total = number(r, "device_bytes"),
+               plain = number(r, "plain_weight_bytes");
+  assert_true(weights + activations + scratch == total && number(r, "peak_bytes") >= total);
+  assert_true(number(r, "above_plain_bytes") == total - plain);
+  /* An image goes in and logits come out. */
+  assert_true(activations >= number(r, "batch") * 4 * (3 * 32 * 32 + 10));
+  /* VGG-16 at half width for 32x32, 512 and 512 neurons and ten classes, batch norm folded: weights and biases. */
+  static const int widths[] = {3, 32, 32, 64, 64, 128, 128, 128, 256, 256, 256, 256, 256, 256};
+  double expected = 0;
+  for (int i = 1; i < 14; i++) expected += 4.0 * (9 * widths[i - 1] + 1) * widths[i];
+  expected += 4.0 * ((256 + 1) * 512 + (512 + 1) * 512 + (512 + 1) * 10);
+  assert_true(plain == expected);
+}
+
 static void bench_measures_each_batch(void **state) {
   (void)state;
   run("bench --json -m %s/vgg16_bn_half_cifar10.safetensors -b 1,3 -n 5", HOST_DATA_DIR);
@@ -250,11 +272,26 @@ static void bench_measures_each_batch(void **state) {
     /* 13 convolutions' weights of half width are 3.7 million f32. */
     assert_true(number(r, "device_bytes") > 14e6);
     assert_true(json_array_size(field(r, "layers", JSON_ARRAY)) >= 14);
+    expect_start_and_memory(r);
   }
   json_decref(list);
-  run("bench -m %s/vgg16_bn_half_cifar10.safetensors -n 5 --layers", HOST_DATA_DIR);
+  run("bench -m %s/vgg16_bn_half_cifar10.safetensors -n 5 --rgb8 --layers", HOST_DATA_DIR);
   expect_code(0);
   assert_non_null(strstr(last.out, "conv1_1"));
+  static const char *const parts[] = {"Load ms",     "Open",    "Answer", "Weights MiB",
+                                      "Activations", "Scratch", "Total",  "Peak",
+                                      "Over f32",    "Source",  "Median", "Start, and memory on the device:"};
+  for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+    if (!strstr(last.out, parts[i])) fail_msg("no '%s' in %s", parts[i], last.out);
+  assert_non_null(strstr(last.out, "_u8_nhwc_")); /* conv1_1 itself, or a conversion before it */
+}
+
+/* A file that cannot be opened has no start to report. */
+static void bench_of_no_file_is_1(void **state) {
+  (void)state;
+  run("bench -m /no/such.safetensors");
+  expect_code(1);
+  assert_non_null(strstr(last.err, "/no/such.safetensors"));
 }
 
 /* Which weights were used, not which were asked for: only on CPUs are there algorithms for smaller ones. */
@@ -290,6 +327,7 @@ int main(void) {
       cmocka_unit_test(verify_reports_cases),
       cmocka_unit_test(bench_measures_each_batch),
       cmocka_unit_test(bench_names_the_precision),
+      cmocka_unit_test(bench_of_no_file_is_1),
   };
   return cmocka_run_group_tests(tests, set_up, tear_down);
 }

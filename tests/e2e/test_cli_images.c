@@ -52,6 +52,47 @@ static void classify_answers(void **state) {
   for (char name[] = "  n0\n"; name[3] <= '9'; name[3]++) assert_non_null(strstr(last.out, name));
 }
 
+/* PyTorch's logits of the images that the list names, as probabilities. */
+static void classify_gives_pytorchs_probabilities(void **state) {
+  (void)state;
+  enum { CLASSES = 10, IMAGES = 8 };
+  char line[128], name[64], path[4096 + 80], command[IMAGES * 256] = "";
+  size_t label;
+  FILE *list = fopen(TEST_DATA_DIR "/golden/cifar10_200.txt", "r"),
+       *raw = fopen(TEST_DATA_DIR "/golden/cifar10_200.f32", "rb");
+  assert_true(list && raw);
+  for (size_t i = 0; i < IMAGES; i++) {
+    assert_non_null(fgets(line, sizeof line, list));
+    assert_int_equal(sscanf(line, "%63s %zu", name, &label), 2);
+    snprintf(path, sizeof path, " %s/%s", images, name);
+    assert_true(strlen(command) + strlen(path) < sizeof command);
+    strcat(command, path);
+  }
+  run("classify --json -k 10 -b 3%s", command);
+  expect_code(0);
+  json_t *o = parse();
+  assert_int_equal(json_array_size(o), IMAGES);
+  for (size_t i = 0; i < IMAGES; i++) {
+    double logit[CLASSES], sum = 0;
+    for (size_t k = 0; k < CLASSES; k++) {
+      unsigned char b[4];
+      assert_int_equal(fread(b, 1, 4, raw), 4);
+      const uint32_t bits = (uint32_t)b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
+      float value;
+      memcpy(&value, &bits, 4);
+      sum += logit[k] = exp((double)value);
+    }
+    const json_t *top = field(json_array_get(o, i), "top", JSON_ARRAY);
+    for (size_t k = 0; k < CLASSES; k++) {
+      const json_t *t = json_array_get(top, k);
+      assert_true(fabs(number(t, "probability") - logit[(size_t)number(t, "index")] / sum) < 1e-5);
+    }
+  }
+  json_decref(o);
+  fclose(raw);
+  fclose(list);
+}
+
 static void classify_takes_folders_and_batches(void **state) {
   (void)state;
   run("classify --json %s/cat -b 3 -k 1", images);
@@ -301,6 +342,7 @@ static void unwritable_results_are_1(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(classify_answers),
+      cmocka_unit_test(classify_gives_pytorchs_probabilities),
       cmocka_unit_test(classify_takes_folders_and_batches),
       cmocka_unit_test(preprocessing_options_count),
       cmocka_unit_test(bad_models_are_one_line_and_1),

@@ -87,6 +87,21 @@ static void direct_convolutions_have_no_other_work(void **state) {
   json_decref(o);
 }
 
+/* Pixels are bytes on their way in. */
+static void pixels_are_a_quarter(void **state) {
+  (void)state;
+  run("explain --json -n 1 --rgb8 --algorithm conv_f32_nchw_naive -m %s/vgg16_bn_half_cifar10.safetensors",
+      HOST_DATA_DIR);
+  expect_code(0);
+  json_t *o = parse();
+  const json_t *layers = field(o, "layers", JSON_ARRAY), *first = json_array_get(layers, 0);
+  assert_string_equal(text(first, "name"), "to NCHW");
+  assert_string_equal(text(first, "algorithm"), "convert_u8_nhwc_nchw");
+  assert_true(number(first, "bytes") == 3 * 32 * 32 * (1 + 4));
+  assert_string_equal(text(json_array_get(layers, 1), "algorithm"), "conv_f32_nchw_naive");
+  json_decref(o);
+}
+
 /* F(m, 3) on a 32-channel layer; the multiplication counted by hand: (m + 2)^2 places, tiles filled up to blocks. */
 static void winograd_does_less(void **state) {
   (void)state;
@@ -171,8 +186,9 @@ static void what_is_not_there_is_1(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(json_agrees_with_itself), cmocka_unit_test(direct_convolutions_have_no_other_work),
-      cmocka_unit_test(winograd_does_less),      cmocka_unit_test(table_has_every_step),
-      cmocka_unit_test(wrong_usage_is_2),        cmocka_unit_test(what_is_not_there_is_1),
+      cmocka_unit_test(pixels_are_a_quarter),    cmocka_unit_test(winograd_does_less),
+      cmocka_unit_test(table_has_every_step),    cmocka_unit_test(wrong_usage_is_2),
+      cmocka_unit_test(what_is_not_there_is_1),
   };
   run_seconds = 300; /* compilers are slow in a sanitized build */
   return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -45,11 +45,14 @@ typedef struct test_layer {
   layer l;
   tensor weight;
   float *values;
+  pixel_map pixels;
 } test_layer;
 
-/* Random weights and bias where the op has them; batch_norm adds a scale for each output channel. */
+/* Random weights and bias where the op has them; batch_norm adds a scale for each output channel. Every other seed has pixels'
+ * channels in reverse. */
 static inline void layer_make(const layer_shape *s, bool batch_norm, uint64_t seed, test_layer *t) {
-  *t = (test_layer){.l.shape = *s};
+  *t = (test_layer){.l.shape = *s, .pixels = {seed % 2, {123.675f, 116.28f, 103.53f}, {58.395f, 57.12f, 5.7f}}};
+  t->l.pixels = &t->pixels;
   snprintf(t->l.name, sizeof t->l.name, "test");
   const size_t length = layer_row_length(s), rows = s->out.c;
   if (length == 0) return;

@@ -10,8 +10,8 @@
 
 #include "kernels/fixture.h"
 
-#define GUARD_FLOATS ((size_t)1024)
-#define POISON       0x7fc0beefu /* a quiet NaN */
+#define GUARD_BYTES ((size_t)4096)
+#define POISON      0x7fc0beefu /* a quiet NaN */
 
 void *allocate(size_t floats) {
   void *p = calloc(floats + 1, sizeof(float));
@@ -19,16 +19,16 @@ void *allocate(size_t floats) {
   return p;
 }
 
-static guarded guarded_make(clvgg_device *dev, size_t floats) {
-  guarded g = {.floats = floats};
-  const size_t bytes = (floats + GUARD_FLOATS) * sizeof(float);
-  must(device_buffer_create(dev, bytes, &g.buffer));
-  must(device_fill(dev, &g.buffer, POISON, 0, bytes));
+static guarded guarded_make(clvgg_device *dev, size_t bytes) {
+  guarded g = {.bytes = bytes};
+  const size_t all = size_round_up(bytes, sizeof(float)) + GUARD_BYTES; /* the fill's unit */
+  must(device_buffer_create(dev, all, &g.buffer));
+  must(device_fill(dev, &g.buffer, POISON, 0, all));
   return g;
 }
 
-static float *guarded_read(clvgg_device *dev, const guarded *g) {
-  float *values = allocate(g->floats + GUARD_FLOATS);
+static void *guarded_read(clvgg_device *dev, const guarded *g) {
+  void *values = allocate(g->buffer.bytes / sizeof(float));
   must(device_read(dev, &g->buffer, 0, values, g->buffer.bytes));
   return values;
 }
@@ -39,11 +39,10 @@ void guarded_open(clvgg_device *dev, const algo *a, const algo_problem *p, const
   if (!param && a->choose) a->choose(device_info(dev), p, chosen);
   *out = (guarded_run){.images = 0};
   must(algo_open(a, dev, p, param ? param : chosen, l, &out->inst));
-  const size_t workspace_bytes = algo_workspace_bytes(a, device_info(dev), p, out->inst.param);
-  out->in = guarded_make(dev, algo_elements(a->in, p->shape.in, p->batch, p->block));
-  out->out = guarded_make(dev, algo_elements(a->out, p->shape.out, p->batch, p->block));
-  out->workspace = guarded_make(dev, workspace_bytes / sizeof(float));
-  out->sent = allocate(out->in.floats);
+  out->in = guarded_make(dev, algo_bytes(a->in, p->shape.in, p->batch, p->block));
+  out->out = guarded_make(dev, algo_bytes(a->out, p->shape.out, p->batch, p->block));
+  out->workspace = guarded_make(dev, algo_workspace_bytes(a, device_info(dev), p, out->inst.param));
+  out->sent = allocate(size_ceil_div(out->in.bytes, sizeof(float)));
 }
 
 void guarded_close(guarded_run *r) {
@@ -58,10 +57,13 @@ void guarded_close(guarded_run *r) {
 
 void guarded_execute(guarded_run *r, size_t n, const float *in) {
   const algo_problem *p = &r->inst.problem;
-  const device_buffer *workspace = r->workspace.floats ? &r->workspace.buffer : NULL;
+  const device_buffer *workspace = r->workspace.bytes ? &r->workspace.buffer : NULL;
   r->images = n;
-  algo_to_layout(r->inst.algo->in, p->shape.in, n, p->block, in, r->sent);
-  const size_t bytes = algo_elements(r->inst.algo->in, p->shape.in, n, p->block) * sizeof(float);
+  if (r->inst.algo->in == ALGO_RGB8)
+    pixels_from_plain(&r->inst.pixels, n, p->shape.in.h * p->shape.in.w, in, r->sent);
+  else
+    algo_to_layout(r->inst.algo->in, p->shape.in, n, p->block, in, r->sent);
+  const size_t bytes = algo_bytes(r->inst.algo->in, p->shape.in, n, p->block);
   must(device_write(r->inst.dev, &r->in.buffer, 0, r->sent, bytes));
   /* Twice, and once with one image less: an instance is used again and again. */
   if (n > 1) must(algo_enqueue(&r->inst, n - 1, &r->in.buffer, &r->out.buffer, workspace));
@@ -78,12 +80,13 @@ float *guarded_output(const guarded_run *r) {
   return plain;
 }
 
-static void expect_poison(const float *values, const guarded *g, size_t first, const char *what, const char *label) {
-  for (size_t i = first; i < g->floats + GUARD_FLOATS; i++) {
-    uint32_t bits;
-    memcpy(&bits, values + i, sizeof bits);
-    if (bits != POISON) fail_msg("%s: wrote element %zu of the %s, which ends at %zu", label, i, what, first);
-  }
+static void expect_poison(const void *values, const guarded *g, size_t first, const char *what, const char *label) {
+  const uint32_t poison = POISON;
+  unsigned char pattern[sizeof poison];
+  memcpy(pattern, &poison, sizeof poison);
+  for (size_t i = first; i < g->buffer.bytes; i++)
+    if (((const unsigned char *)values)[i] != pattern[i % sizeof poison])
+      fail_msg("%s: wrote byte %zu of the %s, which ends at %zu", label, i, what, first);
 }
 
 static void check_output(const guarded_run *r, const char *label) {
@@ -94,7 +97,7 @@ static void check_output(const guarded_run *r, const char *label) {
   algo_to_layout(layout, p->shape.out, r->images, p->block, plain, zeros);
   for (size_t i = 0; i < stored; i++)
     if (r->raw[i] != zeros[i]) fail_msg("%s: element %zu, of a surplus channel, is %g, not 0", label, i, r->raw[i]);
-  expect_poison(r->raw, &r->out, stored, "output", label);
+  expect_poison(r->raw, &r->out, stored * sizeof *r->raw, "output", label);
   free(zeros);
   free(plain);
 }
@@ -102,12 +105,12 @@ static void check_output(const guarded_run *r, const char *label) {
 void guarded_check(const guarded_run *r, const char *label) {
   const algo_problem *p = &r->inst.problem;
   check_output(r, label);
-  const size_t stored = algo_elements(r->inst.algo->in, p->shape.in, r->images, p->block);
-  float *after = guarded_read(r->inst.dev, &r->in);
-  if (memcmp(after, r->sent, stored * sizeof *after) != 0) fail_msg("%s: changed its input", label);
+  const size_t stored = algo_bytes(r->inst.algo->in, p->shape.in, r->images, p->block);
+  void *after = guarded_read(r->inst.dev, &r->in);
+  if (memcmp(after, r->sent, stored) != 0) fail_msg("%s: changed its input", label);
   expect_poison(after, &r->in, stored, "input", label);
   free(after);
   after = guarded_read(r->inst.dev, &r->workspace);
-  expect_poison(after, &r->workspace, r->workspace.floats, "workspace", label);
+  expect_poison(after, &r->workspace, r->workspace.bytes, "workspace", label);
   free(after);
 }

@@ -6,14 +6,14 @@
 
 typedef struct guarded {
   device_buffer buffer;
-  size_t floats; /* without the guard */
+  size_t bytes; /* without the guard */
 } guarded;
 
 typedef struct guarded_run {
   algo_instance inst;
   guarded in, out, workspace;
   size_t images; /* of the last run */
-  float *sent;   /* its input in the algorithm's layout */
+  void *sent;    /* its input in the algorithm's layout */
   float *raw;    /* what the output's buffer then held, guard included */
 } guarded_run;
 
@@ -26,7 +26,7 @@ void guarded_open(clvgg_device *dev, const algo *a, const algo_problem *p, const
                   guarded_run *out);
 void guarded_close(guarded_run *r);
 
-/* Runs n images, plain in, and reads the output. */
+/* Runs n images, plain in, and reads the output. An algorithm that takes pixels is given those whose normalisation is in. */
 void guarded_execute(guarded_run *r, size_t n, const float *in);
 
 /* The output of those images as (n, C, H, W), to be freed. */

@@ -80,7 +80,7 @@ static void right_on_odd_shapes(void **state) {
 
 static void right_with_every_parameter(void **state) {
   const subject *sub = *state;
-  const bool conv = sub->a->op == LAYER_CONV, image = conv && sub->a->in == ALGO_NCHW;
+  const bool conv = sub->a->op == LAYER_CONV, image = conv && sub->a->in != ALGO_NCHWC;
   layer_shape s = conv ? conv_shape(image ? 3 : 19, 37, 7, 9, true) : fc_shape((shape3){9, 3, 2}, 37, true);
   if (sub->a->pools) s = pooled(s);
   suite_parameters(sub, s, conv ? 2 : 5, !suite.small);

@@ -48,9 +48,18 @@ static void softmax_shapes(const subject *sub) {
   for (size_t i = 0; i < COUNT(classes); i++) suite_shape(sub, softmax_shape(classes[i]), i);
 }
 
+/* Of pixels, which have three channels. */
+static void convert_shapes(const subject *sub) {
+  static const size_t sides[][2] = {{1, 1}, {1, 3}, {5, 7}, {33, 5}, {17, 13}, {9, 64}};
+  for (size_t i = 0; i < COUNT(sides); i++) {
+    const shape3 s = {3, sides[i][0], sides[i][1]};
+    suite_shape(sub, (layer_shape){.op = LAYER_CONVERT, .in = s, .out = s}, i);
+  }
+}
+
 static void (*const shapes[])(const subject *sub) = {
     [LAYER_CONV] = conv_shapes, [LAYER_MAXPOOL] = suite_maxpool_shapes, [LAYER_AVGPOOL] = suite_avgpool_shapes,
-    [LAYER_FC] = fc_shapes,     [LAYER_SOFTMAX] = softmax_shapes,
+    [LAYER_FC] = fc_shapes,     [LAYER_SOFTMAX] = softmax_shapes,       [LAYER_CONVERT] = convert_shapes,
 };
 
 static void right_on_odd_shapes(void **state) {

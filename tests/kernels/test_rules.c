@@ -92,6 +92,7 @@ static void choices_fit_any_device(void **state) {
               /* Blocked activations are for CPUs, and the first layer's algorithm for images. */
               if (algo_uses_blocks(a) && type != CLVGG_DEVICE_CPU) continue;
               if (strcmp(a->name, "conv_f32_nchw_nchwc_direct") == 0 && vgg[s].in.c > 4) continue;
+              if (a->in == ALGO_RGB8 && vgg[s].in.c != 3) continue;
               int param[ALGO_MAX_PARAMS] = {0};
               char why[ALGO_WHY_BYTES] = "", text[128];
               if (a->choose) a->choose(&dev, &problem, param);
@@ -123,6 +124,10 @@ static void reasons_are_given(void **state) {
   dev.max_iterations = 65535;
   refused("conv_f32_nchw_direct", &dev, &p, 0, "65535");
   dev.max_iterations = 0;
+
+  p.shape = (layer_shape){.op = LAYER_CONVERT, .in = {4, 14, 14}, .out = {4, 14, 14}};
+  refused("convert_u8_nhwc_nchw", &dev, &p, 0, "pixels have 3");
+  p.shape = conv_shape(512, 512, 14, 14, true);
 
   dev.max_alloc_bytes = 512 * 512 * 9 * 4 - 1;
   refused("conv_f32_nchw_naive", &dev, &p, 0, "weights");

@@ -296,6 +296,7 @@ static void all_algorithms_pass_their_check(void **state) {
       {.op = LAYER_FC, .in = {4096, 1, 1}, .out = {1000, 1, 1}},
       {.op = LAYER_SOFTMAX, .in = {1000, 1, 1}, .out = {1000, 1, 1}},
       {.op = LAYER_CONVERT, .in = {64, 28, 28}, .out = {64, 28, 28}},
+      {.op = LAYER_CONVERT, .in = {3, 28, 28}, .out = {3, 28, 28}},
   };
   const clvgg_device_info *info = device_info(device);
   trust *t;
@@ -398,7 +399,8 @@ static const plant plants[] = {
     {"a value is wrong", "fc_f32_tiled", "fc_f32_tiled", "fc_tiled.cl", " = value < lowest ? lowest : value;",
      " = (value < lowest ? lowest : value) + 0.01f;", "off by"},
     {"elements stay unwritten", "conv_f32_nchw_nchwc_direct", "conv_f32_nchw_nchwc_direct", "conv_direct_nchwc.cl",
-     "STORE(line + (size_t)(x0 + i)", "if (x0 + i != 2) STORE(line + (size_t)(x0 + i)", "off by inf"},
+     "STORE(lines + o * plane + (size_t)(x0 + i)", "if (x0 + i != 2) STORE(lines + o * plane + (size_t)(x0 + i)",
+     "off by inf"},
     {"a value behind the end", "fc_f32_naive", "fc_f32_naive", "fc_naive.cl", "  out[n * outputs + first_row + r] =",
      "  if (r == 0) out[batch * outputs + 3] = 0;\n  out[n * outputs + first_row + r] =", "outside"},
     {"surplus channels", "conv_f32_nchwc_winograd", "convert_f32_nchw_nchwc", "convert.cl", "0.0f", "1.0f", "surplus"},
@@ -441,6 +443,56 @@ static void wrong_kernels_leave_the_plan(void **state) {
   /* And the plant says nothing of the real kernel. */
   must(run_engine(p->wanted, 0, (float[IMAGES * 1000]){0}));
   assert_true(uses(p->algorithm));
+}
+
+/* Engines on f32 do not use what takes pixels, so these are checked one by one. */
+static void pixels_are_checked_too(void **state) {
+  (void)state;
+  static const struct {
+    const char *algorithm, *source, *from, *to;
+    layer_shape shape;
+  } cases[] = {
+      {"convert_u8_nhwc_nchw", "convert.cl", "- m1", "- m0", {LAYER_CONVERT, .in = {3, 9, 9}, .out = {3, 9, 9}}},
+      {"convert_u8_nhwc_nchw",
+       "convert.cl",
+       "to[pixels] =",
+       "to[pixels * 3] =",
+       {LAYER_CONVERT, .in = {3, 9, 9}, .out = {3, 9, 9}}},
+      {"conv_u8_nhwc_nchwc_direct",
+       "conv_direct_nchwc.cl",
+       "x0 > 0 ? NORMAL",
+       "x0 >= 0 ? NORMAL",
+       {LAYER_CONV, .in = {3, 64, 64}, .out = {64, 64, 64}}},
+      {"conv_u8_nhwc_nchwc_direct",
+       "conv_direct_nchwc.cl",
+       "x0 + TILE < width ? NORMAL",
+       "x0 + TILE < 0 ? NORMAL",
+       {LAYER_CONV, .in = {3, 64, 64}, .out = {64, 64, 64}}},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    const algo *a = algo_find(cases[i].algorithm);
+    const algo_problem p = {.shape = cases[i].shape, .batch = 1, .block = algo_block(device_info(device))};
+    int param[ALGO_MAX_PARAMS] = {0};
+    char refused[ALGO_WHY_BYTES], reason[TRUST_WHY_BYTES] = "";
+    if (a->choose) a->choose(device_info(device), &p, param);
+    if (!algo_supports(a, device_info(device), &p, param, refused)) continue;
+    for (int planted = 0; planted < 2; planted++) {
+      clvgg_device *own = NULL;
+      trust *t;
+      if (planted) {
+        write_kernels(cases[i].source, cases[i].from, cases[i].to);
+        setenv("CLVGG_KERNEL_DIR", kernels, 1);
+      }
+      must(clvgg_device_open(NULL, &own));
+      must(trust_open(own, &t));
+      const clvgg_status status = trust_check(t, a, &p, param, reason);
+      trust_close(&t);
+      clvgg_device_close(&own);
+      unsetenv("CLVGG_KERNEL_DIR");
+      if (status != (planted ? CLVGG_ERROR_MISMATCH : CLVGG_OK))
+        fail_msg("%s, planted %d, case %zu: status %d, %s", a->name, planted, i, (int)status, reason);
+    }
+  }
 }
 
 static void without_any_right_algorithm_nothing_runs(void **state) {
@@ -596,6 +648,7 @@ int main(void) {
       PLANT(3),
       PLANT(4),
       PLANT(5),
+      FRESH(pixels_are_checked_too),
       FRESH(without_any_right_algorithm_nothing_runs),
       FRESH(verdicts_on_the_device_count),
   };

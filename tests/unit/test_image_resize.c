@@ -193,6 +193,11 @@ static void arguments_are_checked(void **state) {
   REFUSED(pre.height = 0, CLVGG_ERROR_ARGUMENT);
   REFUSED(pre.std[1] = 0, CLVGG_ERROR_ARGUMENT);
   REFUSED(pre.std[2] = NAN, CLVGG_ERROR_ARGUMENT);
+  REFUSED(pre.std[0] = INFINITY, CLVGG_ERROR_ARGUMENT);
+  REFUSED(pre.std[0] = -58, CLVGG_ERROR_ARGUMENT);
+  assert_non_null(strstr(clvgg_last_error(), "std[0] is -58, expected a normal number above 0"));
+  REFUSED(pre.std[1] = 1e-40f, CLVGG_ERROR_ARGUMENT); /* subnormal: its reciprocal is infinite */
+  assert_non_null(strstr(clvgg_last_error(), "std[1]"));
   REFUSED(pre.mean[0] = INFINITY, CLVGG_ERROR_ARGUMENT);
   REFUSED(pre.interpolation = (clvgg_interpolation)2, CLVGG_ERROR_ARGUMENT);
   REFUSED(pre.width = UINT32_MAX, CLVGG_ERROR_TOO_LARGE);

@@ -188,6 +188,8 @@ static void bad_metadata_is_refused(void **state) {
       {"{\\\"mean\\\":[1,2]}", "'mean'"},
       {"{\\\"mean\\\":[1,2,1e300]}", "'mean'"},
       {"{\\\"std\\\":[1,0,1]}", "'std'"},
+      {"{\\\"std\\\":[1,-1,1]}", "'std'"},
+      {"{\\\"std\\\":[1,1,1e-40]}", "'std'"}, /* subnormal as f32 */
       {"{\\\"std\\\":7}", "'std'"},
       {"{\\\"resize_short\\\":-1}", "'resize_short'"},
       {"{\\\"resize_short\\\":\\\"8\\\"}", "'resize_short'"},

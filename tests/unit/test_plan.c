@@ -233,6 +233,52 @@ static void smaller_weights_are_smaller(void **state) {
   }
 }
 
+static void pixels_are_a_start_of_their_own(void **state) {
+  (void)state;
+  layer layers[3];
+  small_network(layers);
+  plan p;
+  const plan_options plain = {.rgb8 = true}, options = {.rgb8 = true, .wanted = "conv_f32_nchw_naive"};
+  const clvgg_device_info cpu = device(CLVGG_DEVICE_CPU), gpu = device(CLVGG_DEVICE_GPU);
+  assert_int_equal(plan_make(&gpu, layers, 3, 2, &plain, &p), CLVGG_OK);
+  assert_string_equal(p.steps[0].algo->name, "convert_u8_nhwc_nchw");
+  assert_string_equal(p.steps[0].name, "to NCHW");
+  assert_string_equal(p.steps[1].algo->name, "conv_f32_nchw_tiled");
+  /* even: the pixels, a byte a channel, and the convolution's output; odd: what they were converted to */
+  assert_int_equal(p.activation_bytes[0], 2 * 64 * 32 * 32 * 4);
+  assert_int_equal(p.activation_bytes[1], 2 * 64 * 16 * 16 * 4);
+  plan_free(&p);
+  assert_int_equal(plan_make(&cpu, layers, 3, 2, &plain, &p), CLVGG_OK);
+  assert_string_equal(p.steps[0].algo->name, "conv_u8_nhwc_nchwc_direct");
+  assert_int_equal(p.count, 3);
+  plan_free(&p);
+  assert_int_equal(plan_make(&cpu, layers, 3, 1, &options, &p), CLVGG_OK);
+  assert_string_equal(p.steps[0].algo->name, "convert_u8_nhwc_nchw");
+  assert_string_equal(p.steps[1].algo->name, "conv_f32_nchw_naive");
+  plan_free(&p);
+  /* Two conversions one after the other, where the first layer wants blocks. */
+  layers[0].shape.in.c = 3;
+  const plan_options blocked = {.rgb8 = true, .wanted = "conv_f32_nchwc_winograd"};
+  assert_int_equal(plan_make(&cpu, layers, 3, 1, &blocked, &p), CLVGG_OK);
+  assert_string_equal(p.steps[0].algo->name, "convert_u8_nhwc_nchw");
+  assert_string_equal(p.steps[1].algo->name, "convert_f32_nchw_nchwc");
+  assert_string_equal(p.steps[2].algo->name, "conv_f32_nchwc_winograd");
+  plan_free(&p);
+  /* Without pixels nothing changes. */
+  assert_int_equal(plan_make(&gpu, layers, 3, 1, &(plan_options){0}, &p), CLVGG_OK);
+  assert_string_equal(p.steps[0].algo->name, "conv_f32_nchw_tiled");
+  plan_free(&p);
+}
+
+static void layouts_have_their_sizes(void **state) {
+  (void)state;
+  const shape3 s = {3, 5, 7};
+  assert_int_equal(algo_bytes(ALGO_RGB8, s, 2, 16), 2 * 5 * 7 * 3);
+  assert_int_equal(algo_bytes(ALGO_NCHW, s, 2, 16), 2 * 5 * 7 * 3 * 4);
+  assert_int_equal(algo_bytes(ALGO_NCHWC, s, 2, 16), 2 * 5 * 7 * 16 * 4);
+  assert_string_equal(algo_layout_name(ALGO_RGB8, 16), "RGB8");
+}
+
 static void impossible_sizes_are_refused(void **state) {
   (void)state;
   layer layers[3];
@@ -251,6 +297,8 @@ int main(void) {
                                      cmocka_unit_test(an_iteration_cap_excludes_long_loops),
                                      cmocka_unit_test(activations_alternate_between_two_buffers),
                                      cmocka_unit_test(impossible_sizes_are_refused),
+                                     cmocka_unit_test(pixels_are_a_start_of_their_own),
+                                     cmocka_unit_test(layouts_have_their_sizes),
                                      cmocka_unit_test(channels_are_rounded_up_to_blocks),
                                      cmocka_unit_test(excluded_algorithms_are_not_used),
                                      cmocka_unit_test(small_memory_avoids_transformed_weights),

@@ -22,12 +22,17 @@ static const cli_usage usage = {
     "Times a network on seeded random images. Milliseconds are a whole batch's, from host memory to\n"
     "host memory, by the wall clock; images/s follows from the median. First is from opening the engine\n"
     "(planning, compiling kernels, uploading weights) to its first answer. Upload, compute and download\n"
-    "are the device's own clock, the median of three more runs with a clock on every layer. Memory is\n"
-    "what the engine holds on the device. Every configuration runs twice to warm up, then for --seconds\n"
-    "and at least five times.\n",
+    "are the device's own clock, the median of three more runs with a clock on every layer. Every\n"
+    "configuration runs twice to warm up, then for --seconds and at least five times.\n"
+    "The second table is what starting costs and the device memory that is held. Load is reading the\n"
+    "model's file (its weights' bytes only when they are packed) or making random weights; Open is\n"
+    "planning, compiling, packing and uploading; Answer is the first run. Peak is the most memory at\n"
+    "once, from opening on; Over f32 is how much Total is above plain f32 weights and biases.\n"
+    "With --measure the plan is made from measured times, in seconds to minutes besides all these.\n",
     "  clvgg bench\n"
     "  clvgg bench --arch vgg11,vgg16_bn -b 1,8 -d gpu\n"
-    "  clvgg bench -m vgg16.pth -n 20 --layers --json\n",
+    "  clvgg bench -m vgg16.pth -n 20 --layers --json\n"
+    "  clvgg bench -b 1,8 --measure\n",
     CLI_HAS_MODEL | CLI_HAS_DEVICE | CLI_HAS_ENGINE};
 
 typedef struct bench_options {
@@ -35,7 +40,7 @@ typedef struct bench_options {
   size_t runs; /* CLI_UNSET: as many as fit in seconds */
   double seconds;
   cli_size input;
-  int layers;
+  int layers, rgb8, measure;
 } bench_options;
 
 typedef struct bench_layer {
@@ -48,6 +53,7 @@ typedef struct result {
   size_t batch, height, width, runs;
   double min, median, p90, p99; /* ms */
   double images_per_s, first_run_ms;
+  double load_ms, first_answer_ms; /* opening the model; the engine's first run alone */
   clvgg_run_times split;
   clvgg_engine_info engine;
   bench_layer *layers; /* (engine.layers) */
@@ -79,6 +85,13 @@ static double median(double *values, size_t count) {
   return percentile(values, count, 50);
 }
 
+/* The first bytes of images as pixels, where that is asked for. */
+static clvgg_status run_once(const bench_options *o, clvgg_engine *engine, const float *images, size_t batch,
+                             float *logits) {
+  return o->rgb8 ? clvgg_engine_run_rgb8(engine, (const uint8_t *)images, batch, logits)
+                 : clvgg_engine_run(engine, images, batch, logits);
+}
+
 /* 1: done; 0: the library failed. */
 static int time_runs(bench *b, clvgg_engine *engine, const float *images, float *logits, result *r) {
   const bench_options *o = b->options;
@@ -92,7 +105,7 @@ static int time_runs(bench *b, clvgg_engine *engine, const float *images, float 
   while (ok && r->runs < wanted) {
     double now = cli_now();
     if (o->runs == CLI_UNSET && r->runs >= MIN_RUNS && now - start >= o->seconds) break;
-    ok = !clvgg_engine_run(engine, images, r->batch, logits);
+    ok = !run_once(o, engine, images, r->batch, logits);
     if (!ms || r->runs == capacity) ms = cli_grow(ms, &capacity, sizeof *ms);
     ms[r->runs++] = 1e3 * (cli_now() - now);
     progress_step(&bar, r->runs, label);
@@ -108,7 +121,7 @@ static int time_runs(bench *b, clvgg_engine *engine, const float *images, float 
   return ok;
 }
 
-static int profile_runs(clvgg_engine *engine, const float *images, float *logits, result *r) {
+static int profile_runs(const bench_options *o, clvgg_engine *engine, const float *images, float *logits, result *r) {
   size_t layers = r->engine.layers;
   double upload[PROFILED_RUNS], compute[PROFILED_RUNS], download[PROFILED_RUNS];
   double *ms = cli_alloc(layers, sizeof *ms * PROFILED_RUNS); /* (layers, PROFILED_RUNS) */
@@ -116,7 +129,8 @@ static int profile_runs(clvgg_engine *engine, const float *images, float *logits
   r->layers = cli_alloc(layers, sizeof *r->layers);
   for (size_t run = 0; ok && run < PROFILED_RUNS; run++) {
     clvgg_run_times times;
-    ok = !clvgg_engine_profile(engine, images, r->batch, logits, &times);
+    ok = o->rgb8 ? !clvgg_engine_profile_rgb8(engine, (const uint8_t *)images, r->batch, logits, &times)
+                 : !clvgg_engine_profile(engine, images, r->batch, logits, &times);
     if (!ok) break;
     upload[run] = times.upload_ms;
     compute[run] = times.compute_ms;
@@ -140,13 +154,13 @@ static int profile_runs(clvgg_engine *engine, const float *images, float *logits
   return ok;
 }
 
-static void measure(bench *b, const clvgg_model *model, size_t batch) {
+static void measure(bench *b, const clvgg_model *model, double load_ms, size_t batch) {
   const bench_options *o = b->options;
   if (b->count == b->capacity) b->results = cli_grow(b->results, &b->capacity, sizeof *b->results);
   result *r = &b->results[b->count++];
   clvgg_model_info info;
   clvgg_model_get_info(model, &info);
-  *r = (result){.batch = batch, .height = info.height, .width = info.width};
+  *r = (result){.batch = batch, .height = info.height, .width = info.width, .load_ms = load_ms};
   snprintf(r->model, sizeof r->model, "%s", info.name);
   if (o->input.height) {
     r->height = o->input.height;
@@ -159,17 +173,24 @@ static void measure(bench *b, const clvgg_model *model, size_t batch) {
   options.height = r->height;
   options.width = r->width;
   options.algorithm = o->algorithm;
+  progress bar;
+  options.measure = o->measure;
+  options.progress = progress_measuring;
+  options.progress_user = &bar;
+  options.input = o->rgb8 ? CLVGG_INPUT_RGB8 : CLVGG_INPUT_F32;
   size_t floats = info.channels * r->height * r->width;
   float *images = cli_alloc(batch, floats * sizeof *images);       /* (batch, C, H, W) */
   float *logits = cli_alloc(batch, info.classes * sizeof *logits); /* (batch, classes) */
   cli_fill_noise(images, batch * floats);
 
-  double start = cli_now();
-  int ok = !clvgg_engine_open(b->device, model, &options, &engine) && !clvgg_engine_run(engine, images, batch, logits);
-  r->first_run_ms = 1e3 * (cli_now() - start);
-  for (int i = 1; ok && i < WARM_UP_RUNS; i++) ok = !clvgg_engine_run(engine, images, batch, logits);
+  int ok = !clvgg_engine_open(b->device, model, &options, &engine);
   if (ok) clvgg_engine_get_info(engine, &r->engine);
-  ok = ok && time_runs(b, engine, images, logits, r) && profile_runs(engine, images, logits, r);
+  double start = cli_now();
+  ok = ok && !run_once(o, engine, images, batch, logits);
+  r->first_answer_ms = 1e3 * (cli_now() - start);
+  r->first_run_ms = r->engine.open_ms + r->first_answer_ms;
+  for (int i = 1; ok && i < WARM_UP_RUNS; i++) ok = !run_once(o, engine, images, batch, logits);
+  ok = ok && time_runs(b, engine, images, logits, r) && profile_runs(o, engine, images, logits, r);
   if (!ok) {
     snprintf(r->error, sizeof r->error, "%s", clvgg_last_error());
     cli_error("%s, batch %zu: %s", r->model, batch, r->error);
@@ -190,8 +211,14 @@ static const char *precision(const result *r) {
   return "f32";
 }
 
+/* Negative when weights are stored in less than f32. */
+static json_int_t above_plain(const result *r) {
+  return (json_int_t)r->engine.device_bytes - (json_int_t)r->engine.plain_weight_bytes;
+}
+
 static json_t *result_json(const bench *b, const result *r) {
-  json_t *o = json_object(), *ms = json_object(), *split = json_object(), *layers = json_array();
+  json_t *o = json_object(), *ms = json_object(), *split = json_object(), *startup = json_object(),
+         *layers = json_array();
   json_object_set_new(o, "model", json_text(r->model));
   json_object_set_new(o, "device", json_text(b->device_info.name));
   json_object_set_new(o, "device_id", json_text(b->device_info.id));
@@ -204,6 +231,7 @@ static json_t *result_json(const bench *b, const result *r) {
   if (*r->error) {
     json_decref(ms);
     json_decref(split);
+    json_decref(startup);
     json_decref(layers);
     return o;
   }
@@ -216,6 +244,13 @@ static json_t *result_json(const bench *b, const result *r) {
   json_object_set_new(o, "images_per_s", json_number(r->images_per_s));
   json_object_set_new(o, "first_run_ms", json_number(r->first_run_ms));
   json_object_set_new(o, "open_ms", json_number(r->engine.open_ms));
+  json_object_set_new(startup, "load", json_number(r->load_ms));
+  json_object_set_new(startup, "open", json_number(r->engine.open_ms));
+  json_object_set_new(startup, "first_answer", json_number(r->first_answer_ms));
+  json_object_set_new(startup, "total", json_number(r->load_ms + r->first_run_ms));
+  json_object_set_new(o, "startup_ms", startup);
+  json_object_set_new(o, "measure_ms", json_number(r->engine.measure_ms));
+  json_object_set_new(o, "measured", json_integer((json_int_t)r->engine.measured));
   json_object_set_new(split, "upload", json_number(r->split.upload_ms));
   json_object_set_new(split, "compute", json_number(r->split.compute_ms));
   json_object_set_new(split, "download", json_number(r->split.download_ms));
@@ -224,6 +259,9 @@ static json_t *result_json(const bench *b, const result *r) {
   json_object_set_new(o, "weight_bytes", json_integer((json_int_t)r->engine.weight_bytes));
   json_object_set_new(o, "activation_bytes", json_integer((json_int_t)r->engine.activation_bytes));
   json_object_set_new(o, "workspace_bytes", json_integer((json_int_t)r->engine.workspace_bytes));
+  json_object_set_new(o, "peak_bytes", json_integer((json_int_t)r->engine.peak_bytes));
+  json_object_set_new(o, "plain_weight_bytes", json_integer((json_int_t)r->engine.plain_weight_bytes));
+  json_object_set_new(o, "above_plain_bytes", json_integer(above_plain(r)));
   for (size_t i = 0; i < r->engine.layers; i++) {
     const bench_layer *layer = &r->layers[i];
     json_t *l = json_object();
@@ -242,7 +280,7 @@ static json_t *result_json(const bench *b, const result *r) {
 static void print_results(const bench *b) {
   static const table_column columns[] = {{"Model", 0},  {"Batch", 1},   {"Min ms", 1},   {"Median", 1},
                                          {"p90", 1},    {"p99", 1},     {"Images/s", 1}, {"First", 1},
-                                         {"Upload", 1}, {"Compute", 1}, {"Download", 1}, {"MiB", 1}};
+                                         {"Upload", 1}, {"Compute", 1}, {"Download", 1}};
   table t;
   table_init(&t, columns, CLI_LENGTH(columns));
   for (size_t i = 0; i < b->count; i++) {
@@ -256,7 +294,6 @@ static void print_results(const bench *b) {
     table_cell(&t, "%.2f", r->split.upload_ms);
     table_cell(&t, "%.2f", r->split.compute_ms);
     table_cell(&t, "%.2f", r->split.download_ms);
-    table_cell(&t, "%.0f", (double)r->engine.device_bytes / (1024 * 1024));
   }
   char device[512];
   snprintf(device, sizeof device, "%s %s", b->device_info.id, b->device_info.name);
@@ -265,8 +302,38 @@ static void print_results(const bench *b) {
   table_free(&t);
 }
 
+static void print_start_and_memory(const bench *b) {
+  static const table_column columns[] = {{"Model", 0},   {"Batch", 1}, {"Load ms", 1},     {"Open", 1},
+                                         {"Answer", 1},  {"Sum", 1},   {"Weights MiB", 1}, {"Activations", 1},
+                                         {"Scratch", 1}, {"Total", 1}, {"Peak", 1},        {"Over f32", 1}};
+  table t;
+  table_init(&t, columns, CLI_LENGTH(columns));
+  for (size_t i = 0; i < b->count; i++) {
+    const result *r = &b->results[i];
+    if (*r->error) continue;
+    const clvgg_engine_info *e = &r->engine;
+    const double ms[] = {r->load_ms, e->open_ms, r->first_answer_ms, r->load_ms + r->first_run_ms};
+    const double bytes[] = {(double)e->weight_bytes, (double)e->activation_bytes, (double)e->workspace_bytes,
+                            (double)e->device_bytes, (double)e->peak_bytes,       (double)above_plain(r)};
+    table_cell(&t, "%s", r->model);
+    table_cell(&t, "%zu", r->batch);
+    for (size_t k = 0; k < CLI_LENGTH(ms); k++) table_cell(&t, "%.0f", ms[k]);
+    for (size_t k = 0; k < CLI_LENGTH(bytes); k++) table_cell(&t, "%.1f", bytes[k] / (1024 * 1024));
+  }
+  printf("\nStart, and memory on the device:\n");
+  table_print(&t);
+  table_free(&t);
+  for (size_t i = 0; i < b->count; i++) {
+    const result *r = &b->results[i];
+    if (!*r->error && r->engine.measured)
+      printf("%s, batch %zu: measuring took %.1f s and gave %zu times\n", r->model, r->batch,
+             r->engine.measure_ms / 1e3, r->engine.measured);
+  }
+}
+
 static void print_layers(const result *r) {
-  static const table_column columns[] = {{"Layer", 0}, {"Algorithm", 0}, {"Parameters", 0}, {"ms", 1}, {"GFLOP/s", 1}};
+  static const table_column columns[] = {{"Layer", 0}, {"Algorithm", 0}, {"Parameters", 0},
+                                         {"ms", 1},    {"GFLOP/s", 1},   {"Source", 0}};
   table t;
   table_init(&t, columns, CLI_LENGTH(columns));
   for (size_t i = 0; i < r->engine.layers; i++) {
@@ -276,11 +343,9 @@ static void print_layers(const result *r) {
     table_cell(&t, "%s", layer->plan.parameters);
     table_cell(&t, "%.3f", layer->ms);
     table_cell(&t, layer->ms > 0 ? "%.1f" : "-", layer->gflops_per_s);
+    table_cell(&t, "%s", layer->plan.source);
   }
-  const double mib = 1024 * 1024;
-  printf("\n%s, batch %zu, %s; MiB: weights %.1f, activations %.1f, workspace %.1f\n", r->model, r->batch, precision(r),
-         (double)r->engine.weight_bytes / mib, (double)r->engine.activation_bytes / mib,
-         (double)r->engine.workspace_bytes / mib);
+  printf("\n%s, batch %zu, %s\n", r->model, r->batch, precision(r));
   table_print(&t);
   table_free(&t);
 }
@@ -292,7 +357,10 @@ static void print_all(const bench *b) {
     output_json(list);
     return;
   }
-  if (b->count > b->failed) print_results(b);
+  if (b->count > b->failed) {
+    print_results(b);
+    print_start_and_memory(b);
+  }
   for (size_t i = 0; b->options->layers && i < b->count; i++)
     if (!*b->results[i].error) print_layers(&b->results[i]);
 }
@@ -302,6 +370,7 @@ static void run_models(bench *b, char *const *names, size_t name_count, const si
   b->total = (names ? name_count : 1) * batch_count;
   for (size_t i = 0; i < (names ? name_count : 1); i++) {
     clvgg_model *model = NULL;
+    const double start = cli_now();
     if (!names && !cli_open_model(b->shared, NULL, &model)) {
       b->failed++;
       continue;
@@ -311,7 +380,8 @@ static void run_models(bench *b, char *const *names, size_t name_count, const si
       b->failed++;
       continue;
     }
-    for (size_t k = 0; k < batch_count; k++) measure(b, model, batches[k]);
+    const double load_ms = 1e3 * (cli_now() - start);
+    for (size_t k = 0; k < batch_count; k++) measure(b, model, load_ms, batches[k]);
     clvgg_model_close(&model);
   }
 }
@@ -328,7 +398,10 @@ int cmd_bench(int argc, char **argv) {
       {0, "input", "HxW", "input size instead of the model's", CLI_SIZE, &o.input, 1, 8192},
       {0, "layers", NULL, "print each layer's algorithm, time and GFLOP/s (a multiply-add is 2)", CLI_FLAG, &o.layers,
        0, 0},
+      {0, "rgb8", NULL, "from 8-bit pixels, as classify and eval run it", CLI_FLAG, &o.rgb8, 0, 0},
       {0, "algorithm", "LIST", "algorithms to use wherever they are supported", CLI_TEXT, &o.algorithm, 0, 0},
+      {0, "measure", NULL, "measure the ways to compute each layer, and plan with their times", CLI_FLAG, &o.measure, 0,
+       0},
   };
   int first = 0, code = cli_parse(&usage, options, CLI_LENGTH(options), &shared, argc, argv, &first);
   if (code != CLI_GO_ON) return code;

@@ -17,9 +17,11 @@ static const cli_usage usage = {
     "several runs. GFLOP/s counts the layer's own operations (a multiply-add is 2), Actual those that the\n"
     "algorithm does, and Roof says how near the step comes to the device's limits, measured before and\n"
     "after: at 100 % it is as fast as the slower of arithmetic and reading memory allows; a step whose\n"
-    "data comes from a cache may exceed it.\n",
+    "data comes from a cache may exceed it. With --measure the plan is made from measured times of whole\n"
+    "networks, in seconds to minutes in which the device should have nothing else to do.\n",
     "  clvgg explain\n"
     "  clvgg explain --arch vgg16 -b 8 -d gpu\n"
+    "  clvgg explain --arch vgg16 --measure\n"
     "  clvgg explain -m vgg16.pth --algorithm conv_f32_nchw_direct --json\n",
     CLI_HAS_MODEL | CLI_HAS_DEVICE | CLI_HAS_ENGINE};
 
@@ -28,6 +30,7 @@ typedef struct explain_options {
   const char *arch, *algorithm;
   size_t batch, runs;
   cli_size input;
+  int rgb8, measure;
 } explain_options;
 
 typedef struct step {
@@ -59,11 +62,14 @@ static int measure_roofline(clvgg_device *device, clvgg_roofline *best) {
 }
 
 /* A run to warm up, then runs, of which each step's least time counts. */
-static int time_steps(clvgg_engine *engine, const float *images, float *logits, size_t runs, report *r) {
+static int time_steps(clvgg_engine *engine, const explain_options *o, const float *images, float *logits, report *r) {
+  const size_t runs = o->runs;
   progress bar;
   progress_start(&bar, "runs", runs, 1);
   for (size_t run = 0; run <= runs; run++) {
-    if (clvgg_engine_profile(engine, images, r->batch, logits, NULL)) return 0;
+    if (o->rgb8 ? clvgg_engine_profile_rgb8(engine, (const uint8_t *)images, r->batch, logits, NULL)
+                : clvgg_engine_profile(engine, images, r->batch, logits, NULL))
+      return 0;
     for (size_t i = 0; run > 0 && i < r->engine.layers; i++) {
       step *s = &r->steps[i];
       if (clvgg_engine_get_layer(engine, i, &s->plan)) return 0;
@@ -83,15 +89,21 @@ static int run_engine(clvgg_device *device, const clvgg_model *model, const expl
   options.height = r->height;
   options.width = r->width;
   options.algorithm = o->algorithm;
+  progress bar;
+  options.measure = o->measure;
+  options.progress = progress_measuring;
+  options.progress_user = &bar;
+  options.input = o->rgb8 ? CLVGG_INPUT_RGB8 : CLVGG_INPUT_F32;
   size_t floats = r->model.channels * r->height * r->width;
-  float *images = cli_alloc(r->batch, floats * sizeof *images);           /* (batch, C, H, W) */
+  float *images = cli_alloc(r->batch, floats * sizeof *images); /* (batch, C, H, W); as pixels any bytes will do */
   float *logits = cli_alloc(r->batch, r->model.classes * sizeof *logits); /* (batch, classes) */
   cli_fill_noise(images, r->batch * floats);
   int ok = !clvgg_engine_open(device, model, &options, &engine);
+  progress_clear();
   if (ok) {
     clvgg_engine_get_info(engine, &r->engine);
     r->steps = cli_alloc(r->engine.layers, sizeof *r->steps);
-    ok = time_steps(engine, images, logits, o->runs, r);
+    ok = time_steps(engine, o, images, logits, r);
   }
   clvgg_engine_close(&engine);
   free(logits);
@@ -174,6 +186,8 @@ static void print_json(const report *r) {
   json_object_set_new(o, "conv_ms", json_number(sum_steps(r, "conv").ms));
   json_object_set_new(o, "fc_ms", json_number(sum_steps(r, "fc").ms));
   json_object_set_new(o, "total_ms", json_number(sum_steps(r, NULL).ms));
+  json_object_set_new(o, "measure_ms", json_number(r->engine.measure_ms));
+  json_object_set_new(o, "measured", json_integer((json_int_t)r->engine.measured));
   output_json(o);
 }
 
@@ -213,6 +227,8 @@ static void print_table(const report *r) {
   const double conv_ms = sum_steps(r, "conv").ms, fc_ms = sum_steps(r, "fc").ms;
   printf("\nConvolutions %.3f ms, fully connected %.3f ms, other steps %.3f ms\n", conv_ms, fc_ms,
          larger(0, total.ms - conv_ms - fc_ms));
+  if (r->engine.measured)
+    printf("Measuring took %.1f s and gave %zu times\n", r->engine.measure_ms / 1e3, r->engine.measured);
   printf("Device at most: %.1f GFLOP/s, reading %.1f GB/s\n", r->roofline.peak_gflops, r->roofline.peak_gbytes_per_s);
 }
 
@@ -225,7 +241,10 @@ int cmd_explain(int argc, char **argv) {
       {'n', "runs", "N", "timed runs, 5 without it; the least time of each step counts", CLI_COUNT, &o.runs, 1,
        MAX_RUNS},
       {0, "input", "HxW", "input size instead of the model's", CLI_SIZE, &o.input, 1, 8192},
+      {0, "rgb8", NULL, "from 8-bit pixels, as classify and eval run it", CLI_FLAG, &o.rgb8, 0, 0},
       {0, "algorithm", "LIST", "algorithms to use wherever they are supported", CLI_TEXT, &o.algorithm, 0, 0},
+      {0, "measure", NULL, "measure the ways to compute each layer, and plan with their times", CLI_FLAG, &o.measure, 0,
+       0},
   };
   int first = 0, code = cli_parse(&usage, options, CLI_LENGTH(options), &shared, argc, argv, &first);
   if (code != CLI_GO_ON) return code;

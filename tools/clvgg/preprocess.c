@@ -63,6 +63,8 @@ int predictor_start(predictor *p, const cli_shared *shared, const image_options 
   engine.height = p->preprocess.height;
   engine.width = p->preprocess.width;
   engine.algorithm = options->algorithm;
+  engine.input = CLVGG_INPUT_RGB8; /* decoding ends in bytes, and the device normalises them */
+  engine.preprocess = &p->preprocess;
   if (!clvgg_engine_open(p->device, p->model, &engine, &p->engine)) return 1;
   cli_library_error();
   return 0;

@@ -50,6 +50,13 @@ void progress_step(progress *p, size_t done, const char *extra) {
   line_is_shown = 1;
 }
 
+void progress_measuring(size_t done, size_t total, void *user) {
+  progress *p = user;
+  if (done == 0) progress_start(p, "plans", total, 1);
+  progress_step(p, done, "measuring");
+  if (done == total) progress_clear();
+}
+
 void progress_clear(void) {
   if (!line_is_shown) return;
   fputs("\r\033[K", stderr);

@@ -1,0 +1,154 @@
+/* Lists candidates: the problems of a network, their algorithms, and the parameter sets beside the chosen ones. */
+#include "tune/candidates.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/size.h"
+
+/* Other parameter sets of a problem: so much dearer than the best, by the model, and so many. */
+#define NEIGHBOUR_FACTOR 1.6
+#define MOST_NEIGHBOURS  8
+/* A problem of fewer operations is tiny. The slowest algorithm computes it in some milliseconds. */
+#define TINY_FLOPS 1e7
+
+static clvgg_status add(candidates *c, const candidate *one) {
+  if (c->count == c->capacity) {
+    size_t capacity = c->capacity ? 2 * c->capacity : 256, bytes;
+    candidate *list = size_mul(capacity, sizeof *list, &bytes) ? realloc(c->list, bytes) : NULL;
+    if (!list) return base_fail(CLVGG_ERROR_MEMORY, "no memory for %zu candidates", capacity);
+    c->list = list;
+    c->capacity = capacity;
+  }
+  c->list[c->count++] = *one;
+  return CLVGG_OK;
+}
+
+static bool same_params(const candidate *a, const int *param) {
+  for (size_t i = 0; a->algo->params && a->algo->params[i].name; i++)
+    if (a->param[i] != param[i]) return false;
+  return true;
+}
+
+candidate *candidates_find(const candidates *c, const algo *a, const algo_problem *p, const int *param) {
+  for (size_t i = 0; i < c->count; i++) {
+    candidate *one = &c->list[i];
+    if (one->algo == a && costs_same_problem(&one->problem, p) && same_params(one, param)) return one;
+  }
+  return NULL;
+}
+
+/* No model counts on a software rasteriser; see plan.c. */
+static bool has_model(const clvgg_device_info *dev, const algo *a) {
+  return a->cost && !dev->software_rasteriser;
+}
+
+static double cost_of(const clvgg_device_info *dev, const candidate *c) {
+  return has_model(dev, c->algo) ? c->algo->cost(dev, &c->problem, c->param) : INFINITY;
+}
+
+/* Every algorithm of the problem with its chosen parameters. */
+static clvgg_status add_chosen(const clvgg_device_info *dev, const algo_problem *p, const plan_options *wishes,
+                               candidates *out) {
+  bool modelled = false;
+  const double flops = (double)p->batch * (double)(layer_flops(&p->shape) + shape3_elements(p->shape.in));
+  for (int with_model = 1; with_model >= 0; with_model--) {
+    if (!with_model && modelled && flops > TINY_FLOPS) break;
+    for (size_t k = 0; k < algo_count(); k++) {
+      candidate one = {.algo = algo_get(k), .problem = *p, .chosen = true};
+      char why[ALGO_WHY_BYTES];
+      if (one.algo->op != p->shape.op || has_model(dev, one.algo) != (with_model != 0) || !plan_allows(wishes, k))
+        continue;
+      if (one.algo->choose) one.algo->choose(dev, p, one.param);
+      if (!algo_supports(one.algo, dev, p, one.param, why)) continue;
+      one.cost = cost_of(dev, &one);
+      modelled = modelled || with_model;
+      TRY(add(out, &one));
+    }
+  }
+  return CLVGG_OK;
+}
+
+/* The next combination of legal values after the index (one a parameter); false after the last. */
+static bool next_combination(const algo *a, size_t *index) {
+  for (size_t i = 0; a->params[i].name; i++) {
+    const size_t legal = sizeof a->params[i].legal / sizeof *a->params[i].legal;
+    if (++index[i] < legal && a->params[i].legal[index[i]]) return true;
+    index[i] = 0;
+  }
+  return false;
+}
+
+/* The other parameter sets of chosen's algorithm that cost at most limit. */
+static clvgg_status add_neighbours(const clvgg_device_info *dev, candidate chosen, double limit, candidates *out) {
+  const algo *a = chosen.algo;
+  size_t index[ALGO_MAX_PARAMS] = {0};
+  if (!a->params || !has_model(dev, a)) return CLVGG_OK;
+  do {
+    candidate one = {.algo = a, .problem = chosen.problem};
+    char why[ALGO_WHY_BYTES];
+    for (size_t i = 0; a->params[i].name; i++) one.param[i] = a->params[i].legal[index[i]];
+    if (same_params(&chosen, one.param) || !algo_supports(a, dev, &one.problem, one.param, why)) continue;
+    one.cost = cost_of(dev, &one);
+    if (one.cost <= limit) TRY(add(out, &one));
+  } while (next_combination(a, index));
+  return CLVGG_OK;
+}
+
+static int compare(const void *left, const void *right) {
+  const candidate *a = left, *b = right;
+  if (a->chosen != b->chosen) return a->chosen ? -1 : 1;
+  if (a->cost != b->cost) return a->cost < b->cost ? -1 : 1;
+  return (a->rank > b->rank) - (a->rank < b->rank);
+}
+
+static clvgg_status add_problem(const clvgg_device_info *dev, const algo_problem *p, const plan_options *wishes,
+                                candidates *out) {
+  for (size_t i = 0; i < out->count; i++)
+    if (costs_same_problem(&out->list[i].problem, p)) return CLVGG_OK;
+  const size_t first = out->count;
+  TRY(add_chosen(dev, p, wishes, out));
+  const size_t chosen = out->count - first;
+  double best = INFINITY;
+  for (size_t i = first; i < out->count; i++) best = fmin(best, out->list[i].cost);
+  for (size_t i = 0; i < chosen; i++) TRY(add_neighbours(dev, out->list[first + i], NEIGHBOUR_FACTOR * best, out));
+  size_t count = out->count - first;
+  if (count == 0) return CLVGG_OK;
+  for (size_t i = 0; i < count; i++) out->list[first + i].rank = i; /* equal ones stay in the registry's order */
+  qsort(out->list + first, count, sizeof *out->list, compare);
+  if (count > chosen + MOST_NEIGHBOURS) count = chosen + MOST_NEIGHBOURS;
+  out->count = first + count;
+  for (size_t i = 0; i < count; i++) out->list[first + i].rank = i + 1;
+  if (count > out->most) out->most = count;
+  return CLVGG_OK;
+}
+
+static clvgg_status add_problems(const clvgg_device_info *dev, const layer *layers, size_t count, size_t batch,
+                                 const plan_options *wishes, candidates *out) {
+  algo_problem p = {.batch = batch, .block = algo_block(dev)};
+  for (size_t i = 0; i < count; i++) {
+    p.shape = layers[i].shape;
+    TRY(add_problem(dev, &p, wishes, out));
+    if (plan_pooled_shape(layers, count, i, &p.shape)) TRY(add_problem(dev, &p, wishes, out));
+    const shape3 in = layers[i].shape.in, last = layers[i].shape.out;
+    p.shape = (layer_shape){.op = LAYER_CONVERT, .in = in, .out = in};
+    TRY(add_problem(dev, &p, wishes, out));
+    p.shape.in = p.shape.out = last;
+    if (i + 1 == count) TRY(add_problem(dev, &p, wishes, out));
+  }
+  return CLVGG_OK;
+}
+
+clvgg_status candidates_make(const clvgg_device_info *dev, const layer *layers, size_t count, size_t batch,
+                             const plan_options *wishes, candidates *out) {
+  *out = (candidates){0};
+  const clvgg_status status = add_problems(dev, layers, count, batch, wishes, out);
+  if (status) candidates_free(out);
+  return status;
+}
+
+void candidates_free(candidates *c) {
+  free(c->list);
+  *c = (candidates){0};
+}
