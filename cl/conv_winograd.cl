@@ -27,7 +27,7 @@
 #define M 4  // side of a tile of outputs (2, 4, 6)
 #endif
 #ifndef TILES
-#define TILES 14  // tiles that the multiplication keeps in registers (4, 6, 12, 13, 14)
+#define TILES 14  // tiles that the multiplication keeps in registers (4, 6, 8, 12, 13, 14)
 #endif
 #ifndef OC_BLOCKS
 #define OC_BLOCKS 2  // blocks of output channels that it keeps in registers (1, 2)

@@ -23,8 +23,8 @@ static bool from_image(const algo_instance *inst) {
 
 static void choose(const clvgg_device_info *dev, const algo_problem *p, int *param) {
   (void)dev;
-  /* As for Winograd: 14 x 2 sums fill AVX-512's registers, 6 x 2 those of AVX and SSE; 7 where it wastes less of a row. */
-  param[TILE] = p->block == 16 ? (p->shape.in.w <= 7 ? 7 : 14) : (p->shape.in.w <= 4 ? 4 : 6);
+  /* As for Winograd: 14 x 2 sums fill AVX-512's registers, 6 x 2 those of AVX and SSE; 7 or 4 where it wastes less of a row. */
+  param[TILE] = p->shape.in.w <= 4 ? 4 : p->block != 16 ? 6 : p->shape.in.w <= 7 ? 7 : 14;
   param[OC_BLOCKS] = p->shape.out.c > p->block ? 2 : 1;
 }
 
@@ -54,13 +54,16 @@ static uint64_t iterations(const algo_problem *p, const int *param) {
   return tile + strips * (blocks * 3 * row + 4 * oc * (1 + tile));
 }
 
+/* Operations in the time that a launch takes. */
+#define FLOPS_A_LAUNCH 2e6
+
 /* Operations at the multiplication's peak; short rows leave a part of a tile idle. */
 static double cost(const clvgg_device_info *dev, const algo_problem *p, const int *param) {
   (void)dev;
   const double width = (double)size_round_up(p->shape.in.w, (size_t)param[TILE]);
   const size_t step = (size_t)param[OC_BLOCKS] * p->block;
-  return 18.0 * (double)(p->batch * p->shape.in.c * p->shape.in.h) * width *
-         (double)size_round_up(p->shape.out.c, step) / 0.8;
+  return FLOPS_A_LAUNCH + 18.0 * (double)(p->batch * p->shape.in.c * p->shape.in.h) * width *
+                              (double)size_round_up(p->shape.out.c, step) / 0.8;
 }
 
 typedef struct packing {

@@ -10,9 +10,9 @@
 
 enum { M, TILES, OC_BLOCKS, STRIP };
 
-#define TILE_PARAMS                                                                            \
-  [M] = {"M", "side of a tile of outputs", {2, 4, 6}},                                         \
-  [TILES] = {"TILES", "tiles that the multiplication keeps in registers", {4, 6, 12, 13, 14}}, \
+#define TILE_PARAMS                                                                               \
+  [M] = {"M", "side of a tile of outputs", {2, 4, 6}},                                            \
+  [TILES] = {"TILES", "tiles that the multiplication keeps in registers", {4, 6, 8, 12, 13, 14}}, \
   [OC_BLOCKS] = {"OC_BLOCKS", "blocks of output channels that it keeps in registers", {1, 2}}
 
 static const algo_param staged_params[] = {TILE_PARAMS, {0}};
@@ -57,6 +57,14 @@ static size_t fused_groups(const clvgg_device_info *dev) {
 #define CACHE_BYTES 1.5e6
 #define SPILT_BYTES 2e6
 #define MOST_SPILT  2.5
+
+/* Operations in the time that a launch takes. */
+#define FLOPS_A_LAUNCH 2e6
+
+/* How near the multiplication comes to the peak; fewer sums hide less of what it waits for. */
+static double efficiency(const algo_problem *p, const int *param) {
+  return param[TILES] * (p->block == 16 ? 1 : 2) >= 12 ? 0.9 : 0.75;
+}
 
 /* places: tiles, and the empty places of blocks that are multiplied all the same. */
 static double multiply_flops(const geometry *g, const int *param, size_t places) {
@@ -110,8 +118,9 @@ static double staged_cost(const clvgg_device_info *dev, const algo_problem *p, c
   const size_t tiles = p->batch * g.tiles_image;
   const double scratch = 4.0 * (double)(g.freqs * tiles * g.block) * (double)(g.ic_blocks + g.oc_blocks);
   const double beyond = scratch < CACHE_BYTES * (double)fused_groups(dev) ? 0 : scratch;
-  return multiply_flops(&g, param, staged_places(param, tiles)) / 0.9 + transform_flops(&g, param, tiles) +
-         FLOPS_A_SCRATCH_BYTE * beyond + FLOPS_A_COLD_BYTE * weight_bytes(&g, param);
+  return 3 * FLOPS_A_LAUNCH + multiply_flops(&g, param, staged_places(param, tiles)) / efficiency(p, param) +
+         transform_flops(&g, param, tiles) + FLOPS_A_SCRATCH_BYTE * beyond +
+         FLOPS_A_COLD_BYTE * weight_bytes(&g, param);
 }
 
 /* A slot of the fused form's scratch: what a strip has at one place of its tiles. */
@@ -141,46 +150,40 @@ static double fused_cost(const clvgg_device_info *dev, const algo_problem *p, co
   const double scratch = strip_bytes / (double)param[STRIP] * (double)(share * groups);
   const double spilt = scratch * fmin(MOST_SPILT, strip_bytes / SPILT_BYTES);
   const size_t busiest = share * groups * (size_t)param[TILES];
-  return multiply_flops(&g, param, busiest) / 0.9 + transform_flops(&g, param, busiest) + FLOPS_A_COLD_BYTE * weights +
+  return FLOPS_A_LAUNCH + multiply_flops(&g, param, busiest) / efficiency(p, param) +
+         transform_flops(&g, param, busiest) + FLOPS_A_COLD_BYTE * weights +
          again_flops_a_byte(param, cached) * weights * (strips - 1) + FLOPS_A_SCRATCH_BYTE * spilt;
 }
 
 /* ---- choosing */
 
-static void base_params(const algo_problem *p, int *param) {
-  /* 14 x 2 sums, 2 weights and a broadcast fill AVX-512's 32 registers; 6 x 2 fill the 16 of AVX and SSE. */
-  param[TILES] = p->block == 16 ? 14 : 6;
+/* The cheapest of the parameters that are worth trying, by cost. 14 x 2 sums, 2 weights and a broadcast fill AVX-512's 32
+ * registers; 6 x 2 fill the 16 of AVX and SSE. Fewer tiles are for images that have few. */
+static void choose(const clvgg_device_info *dev, const algo_problem *p, const int *tiles, const int *strips,
+                   double (*cost)(const clvgg_device_info *dev, const algo_problem *p, const int *param), int *param) {
+  int best[ALGO_MAX_PARAMS] = {0};
+  double best_cost = INFINITY;
   param[OC_BLOCKS] = 2;
+  for (param[M] = 2; param[M] <= 6; param[M] += 2)
+    for (const int *t = tiles; *t; t++)
+      for (const int *s = strips; *s; s++) {
+        param[TILES] = *t;
+        param[STRIP] = *s;
+        const double now = cost(dev, p, param);
+        if (now < best_cost) memcpy(best, param, sizeof best), best_cost = now;
+      }
+  memcpy(param, best, sizeof best);
 }
 
 static void choose_staged(const clvgg_device_info *dev, const algo_problem *p, int *param) {
-  int best[ALGO_MAX_PARAMS] = {0};
-  double best_cost = INFINITY;
-  for (int m = 2; m <= 6; m += 2) {
-    for (int tiles = 12; tiles <= 14; tiles++) {
-      base_params(p, param);
-      if (p->block == 16) param[TILES] = tiles;
-      param[M] = m;
-      const double cost = staged_cost(dev, p, param);
-      if (cost < best_cost) memcpy(best, param, sizeof best), best_cost = cost;
-    }
-  }
-  memcpy(param, best, sizeof best);
+  static const int wide[] = {14, 13, 12, 8, 0}, narrow[] = {6, 4, 0}, none[] = {1, 0};
+  choose(dev, p, p->block == 16 ? wide : narrow, none, staged_cost, param);
+  param[STRIP] = 0;
 }
 
 static void choose_fused(const clvgg_device_info *dev, const algo_problem *p, int *param) {
-  int best[ALGO_MAX_PARAMS] = {0};
-  double best_cost = INFINITY;
-  for (int m = 4; m <= 6; m += 2) {
-    for (int strip = 1; strip <= 4; strip++) {
-      base_params(p, param);
-      param[M] = m;
-      param[STRIP] = strip;
-      const double cost = fused_cost(dev, p, param);
-      if (cost < best_cost) memcpy(best, param, sizeof best), best_cost = cost;
-    }
-  }
-  memcpy(param, best, sizeof best);
+  static const int wide[] = {14, 8, 0}, narrow[] = {6, 4, 0}, strips[] = {1, 2, 3, 4, 0};
+  choose(dev, p, p->block == 16 ? wide : narrow, strips, fused_cost, param);
 }
 
 /* Images that the staged form takes at a time. */
