@@ -4,6 +4,9 @@
 
 #include "algo/common.h"
 
+/* In models of cost: operations at the peak in the time that a launch takes. */
+#define FLOPS_A_LAUNCH 2e6
+
 /* False, with the reason in why, where these kernels make no sense: their work-groups are single work-items with wide
  * vectors, which is what CPUs want and GPUs do not. */
 bool blocked_supported(const clvgg_device_info *dev, const algo_problem *p, char *why);

@@ -54,9 +54,6 @@ static uint64_t iterations(const algo_problem *p, const int *param) {
   return tile + strips * (blocks * 3 * row + 4 * oc * (1 + tile));
 }
 
-/* Operations in the time that a launch takes. */
-#define FLOPS_A_LAUNCH 2e6
-
 /* Operations at the multiplication's peak; short rows leave a part of a tile idle. */
 static double cost(const clvgg_device_info *dev, const algo_problem *p, const int *param) {
   (void)dev;

@@ -58,9 +58,6 @@ static size_t fused_groups(const clvgg_device_info *dev) {
 #define SPILT_BYTES 2e6
 #define MOST_SPILT  2.5
 
-/* Operations in the time that a launch takes. */
-#define FLOPS_A_LAUNCH 2e6
-
 /* How near the multiplication comes to the peak; fewer sums hide less of what it waits for. */
 static double efficiency(const algo_problem *p, const int *param) {
   return param[TILES] * (p->block == 16 ? 1 : 2) >= 12 ? 0.9 : 0.75;
