@@ -10,23 +10,7 @@
 #include <math.h>
 
 #include "tune/candidates.h"
-
-static clvgg_device_info device(clvgg_device_type type) {
-  clvgg_device_info d = {.type = type,
-                         .compute_units = 8,
-                         .global_bytes = (uint64_t)8 << 30,
-                         .max_alloc_bytes = (uint64_t)2 << 30,
-                         .local_bytes = 32768,
-                         .local_is_dedicated = type == CLVGG_DEVICE_GPU,
-                         .max_work_group = 256,
-                         .max_work_item = {256, 256, 256},
-                         .native_float_width = type == CLVGG_DEVICE_CPU ? 16 : 1,
-                         .preferred_float_width = type == CLVGG_DEVICE_CPU ? 16 : 1,
-                         .base_align_bytes = 128,
-                         .usable = 1};
-  strcpy(d.name, "made up");
-  return d;
-}
+#include "unit/made_up_device.h"
 
 /* Two equal convolutions, a pooling, a small fully connected layer. */
 static void make_layers(layer out[4]) {
