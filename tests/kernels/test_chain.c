@@ -12,9 +12,8 @@
 #include <sys/stat.h>
 
 #include "api/model.h"
-#include "base/file.h"
 #include "base/random.h"
-#include "device/kernels.h"
+#include "kernels/planted.h"
 #include "reference/reference.h"
 #include "tune/chain.h"
 
@@ -30,29 +29,6 @@ static size_t classes;
 
 static void must(clvgg_status status) {
   if (status != CLVGG_OK) fail_msg("%s", clvgg_last_error());
-}
-
-/* The kernels of cl/, with a wrong value wherever the direct convolution of blocked activations stores one. */
-static void write_kernels(void) {
-  static const char from[] = "STORE(lines + o * plane + (size_t)(x0 + i)",
-                    to[] = "if (x0 + i != 1) STORE(lines + o * plane + (size_t)(x0 + i)";
-  bool planted = false;
-  assert_int_equal(mkdir(kernels, 0700), 0);
-  for (const kernel_source *s = kernel_sources; s->name; s++) {
-    char path[256];
-    snprintf(path, sizeof path, "%s/%s", kernels, s->name);
-    const char *at = strcmp(s->name, "conv_direct_nchwc.cl") == 0 ? strstr(s->text, from) : NULL;
-    const size_t head = at ? (size_t)(at - s->text) : s->length,
-                 bytes = s->length + (at ? strlen(to) - strlen(from) : 0);
-    char *text = calloc(bytes + 1, 1);
-    assert_non_null(text);
-    memcpy(text, s->text, head);
-    if (at) snprintf(text + head, bytes + 1 - head, "%s%s", to, at + strlen(from));
-    must(file_write(path, text, bytes));
-    free(text);
-    planted = planted || at;
-  }
-  assert_true(planted);
 }
 
 typedef struct told {
@@ -109,7 +85,10 @@ static void run_measured(const char *algorithm, char *used, size_t bytes) {
 static void wrong_kernels_are_never_taken(void **state) {
   (void)state;
   char used[4096];
-  write_kernels();
+  /* A wrong value wherever the direct convolution of blocked activations stores one. */
+  assert_int_equal(mkdir(kernels, 0700), 0);
+  planted_kernels(kernels, "conv_direct_nchwc.cl", "STORE(lines + o * plane + (size_t)(x0 + i)",
+                  "if (x0 + i != 1) STORE(lines + o * plane + (size_t)(x0 + i)");
   setenv("CLVGG_KERNEL_DIR", kernels, 1);
   run_measured(NULL, used, sizeof used);
   unsetenv("CLVGG_KERNEL_DIR");

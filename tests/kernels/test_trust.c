@@ -21,7 +21,7 @@
 #include "api/model.h"
 #include "base/file.h"
 #include "base/random.h"
-#include "device/kernels.h"
+#include "kernels/planted.h"
 #include "reference/reference.h"
 #include "trust/trust.h"
 #include "trust/verdicts.h"
@@ -321,26 +321,6 @@ static void all_algorithms_pass_their_check(void **state) {
 
 /* ---- engines */
 
-static void write_kernels(const char *name, const char *from, const char *to) {
-  char path[160];
-  bool planted = !name;
-  for (const kernel_source *s = kernel_sources; s->name; s++) {
-    snprintf(path, sizeof path, "%s/%s", kernels, s->name);
-    const char *at = name && strcmp(name, s->name) == 0 ? strstr(s->text, from) : NULL;
-    const size_t bytes = s->length + (at ? strlen(to) - strlen(from) : 0);
-    char *text = malloc(bytes + 1);
-    assert_non_null(text);
-    if (at)
-      snprintf(text, bytes + 1, "%.*s%s%s", (int)(at - s->text), s->text, to, at + strlen(from));
-    else
-      memcpy(text, s->text, s->length);
-    must(file_write(path, text, bytes));
-    free(text);
-    planted = planted || at;
-  }
-  if (!planted) fail_msg("%s has no '%s' any more", name, from);
-}
-
 /* An engine on a device of its own, so that kernels are built again; its steps' names and sources, "name (source)\n". */
 static char steps[8192];
 static clvgg_status run_engine(const char *wanted, int softmax, float *out) {
@@ -427,7 +407,7 @@ static void wrong_kernels_leave_the_plan(void **state) {
     free(got);
     skip();
   }
-  write_kernels(p->source, p->from, p->to);
+  planted_kernels(kernels, p->source, p->from, p->to);
   setenv("CLVGG_KERNEL_DIR", kernels, 1);
   notes[0] = '\0';
   clvgg_set_log(keep_note, NULL);
@@ -480,7 +460,7 @@ static void pixels_are_checked_too(void **state) {
       clvgg_device *own = NULL;
       trust *t;
       if (planted) {
-        write_kernels(cases[i].source, cases[i].from, cases[i].to);
+        planted_kernels(kernels, cases[i].source, cases[i].from, cases[i].to);
         setenv("CLVGG_KERNEL_DIR", kernels, 1);
       }
       must(clvgg_device_open(NULL, &own));
@@ -498,7 +478,7 @@ static void pixels_are_checked_too(void **state) {
 static void without_any_right_algorithm_nothing_runs(void **state) {
   (void)state;
   float got[IMAGES * 1000];
-  write_kernels("softmax.cl", "/ total;", "/ total * 1.01f;");
+  planted_kernels(kernels, "softmax.cl", "/ total;", "/ total * 1.01f;");
   setenv("CLVGG_KERNEL_DIR", kernels, 1);
   const clvgg_status status = run_engine(NULL, 1, got);
   unsetenv("CLVGG_KERNEL_DIR");
