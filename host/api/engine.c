@@ -50,7 +50,7 @@ clvgg_status clvgg_engine_open(clvgg_device *device, const clvgg_model *model, c
   clvgg_engine *e = calloc(1, sizeof *e);
   if (!e) return base_fail(CLVGG_ERROR_MEMORY, "no memory for an engine");
   const network *net = model_network(model);
-  const clvgg_status status = all.measure ? chain_open(device, net, &all, &e->engine, &e->measuring)
+  const clvgg_status status = all.measure ? chain_measure(device, net, &all, &e->engine, &e->measuring)
                                           : engine_open(device, net, &all, &e->engine);
   if (status != CLVGG_OK) {
     free(e);

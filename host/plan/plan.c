@@ -296,3 +296,14 @@ void plan_free(plan *p) {
   free(p->steps);
   *p = (plan){0};
 }
+
+clvgg_status plan_copy(const plan *p, plan *out) {
+  *out = *p;
+  out->steps = calloc(p->count ? p->count : 1, sizeof *out->steps);
+  if (!out->steps) {
+    *out = (plan){0};
+    return base_fail(CLVGG_ERROR_MEMORY, "no memory for a plan of %zu steps", p->count);
+  }
+  memcpy(out->steps, p->steps, p->count * sizeof *p->steps);
+  return CLVGG_OK;
+}

@@ -42,6 +42,8 @@ typedef struct plan_options {
 clvgg_status plan_make(const clvgg_device_info *dev, const layer *layers, size_t count, size_t batch,
                        const plan_options *options, plan *out);
 void plan_free(plan *p);
+/* out is plan_free's. */
+clvgg_status plan_copy(const plan *p, plan *out);
 
 /* Whether registry row k may be used. Who asks for a form of weights by name has allowed it. */
 bool plan_allows(const plan_options *options, size_t k);

@@ -108,16 +108,34 @@ static const char *damage(check_run *r) {
   return NULL;
 }
 
-static clvgg_status judge(check_run *r, const float *want, clvgg_verify_case *result) {
+/* What the output should be: all of it, or samples. */
+typedef struct expectation {
+  const float *all;
+  const reference_samples *samples;
+} expectation;
+
+static reference_error compare(const float *got, size_t count, const expectation *want) {
+  if (want->all) return reference_compare(got, want->all, count);
+  const reference_samples *samples = want->samples;
+  for (size_t i = 0; i < count; i++)
+    if (!isfinite(got[i])) return (reference_error){INFINITY, INFINITY, INFINITY};
+  float chosen[REFERENCE_MOST_SAMPLES];
+  for (size_t i = 0; i < samples->count; i++) chosen[i] = got[samples->element[i]];
+  return reference_compare(chosen, samples->value, samples->count);
+}
+
+static clvgg_status judge(check_run *r, const expectation *want, clvgg_verify_case *result) {
   const algo_problem *p = &r->inst.problem;
   algo_from_layout(r->inst.algo->out, p->shape.out, p->batch, p->block, r->out.values, r->got);
-  const reference_error error = reference_compare(r->got, want, p->batch * shape3_elements(p->shape.out));
+  const reference_error error = compare(r->got, p->batch * shape3_elements(p->shape.out), want);
   const char *harm = damage(r);
   result->max_abs = error.max_abs;
   result->rel_l2 = error.rel_l2;
   result->ok = error.max_rel <= result->tolerance && !harm;
   if (harm)
     snprintf(result->reason, sizeof result->reason, "%s", harm);
+  else if (!result->ok && isinf(error.max_rel))
+    snprintf(result->reason, sizeof result->reason, "values that are not finite");
   else if (!result->ok)
     snprintf(result->reason, sizeof result->reason, "off by %.3g of the largest value, %.3g allowed", error.max_rel,
              result->tolerance);
@@ -126,8 +144,29 @@ static clvgg_status judge(check_run *r, const float *want, clvgg_verify_case *re
                    result->reason);
 }
 
-clvgg_status check_algo(clvgg_device *dev, const algo *a, const algo_problem *p, const int *param, const layer *l,
-                        const float *in, const float *want, clvgg_verify_case *result) {
+/* The run that was judged has warmed everything up. */
+static clvgg_status time_runs(check_run *r, check_timing *timing) {
+  device_timer *timer = NULL;
+  TRY(device_timer_open(r->dev, 2, &timer));
+  clvgg_status status = CLVGG_OK;
+  timing->ms = INFINITY;
+  for (timing->runs = 0; timing->runs < timing->most_runs && !status; timing->runs++) {
+    double ms = 0;
+    device_timer_reset(timer);
+    status = device_timer_mark(timer);
+    if (!status) status = algo_enqueue(&r->inst, r->inst.problem.batch, &r->in.buffer, &r->out.buffer, &r->work.buffer);
+    if (!status) status = device_timer_mark(timer);
+    if (!status) status = device_timer_read(timer, &ms);
+    if (ms < timing->ms) timing->ms = ms;
+    if (timing->hopeless_ms > 0 && ms > timing->hopeless_ms) break;
+  }
+  device_timer_close(&timer);
+  return status;
+}
+
+static clvgg_status run_check(clvgg_device *dev, const algo *a, const algo_problem *p, const int *param, const layer *l,
+                              const float *in, const expectation *want, check_timing *timing,
+                              clvgg_verify_case *result) {
   const double growth = a->error_growth > 1 ? a->error_growth : 1;
   result->tolerance = reference_tolerance(&p->shape) * growth + WEIGHT_ERROR_GROWTH * a->weight_error;
   result->ran = result->ok = 0;
@@ -140,6 +179,7 @@ clvgg_status check_algo(clvgg_device *dev, const algo *a, const algo_problem *p,
   if (!status) {
     result->ran = 1;
     status = judge(&r, want, result);
+    if (!status && timing) status = time_runs(&r, timing);
   } else {
     result->ran = status != CLVGG_ERROR_TOO_LARGE && status != CLVGG_ERROR_UNSUPPORTED;
     if (result->ran) result->max_abs = result->rel_l2 = INFINITY;
@@ -153,4 +193,15 @@ clvgg_status check_algo(clvgg_device *dev, const algo *a, const algo_problem *p,
   free(r.got);
   free(r.sent);
   return status;
+}
+
+clvgg_status check_algo(clvgg_device *dev, const algo *a, const algo_problem *p, const int *param, const layer *l,
+                        const float *in, const float *want, clvgg_verify_case *result) {
+  return run_check(dev, a, p, param, l, in, &(expectation){.all = want}, NULL, result);
+}
+
+clvgg_status check_algo_sampled(clvgg_device *dev, const algo *a, const algo_problem *p, const int *param,
+                                const layer *l, const float *in, const reference_samples *samples, check_timing *timing,
+                                clvgg_verify_case *result) {
+  return run_check(dev, a, p, param, l, in, &(expectation){.samples = samples}, timing, result);
 }

@@ -3,13 +3,16 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/random.h"
 #include "base/size.h"
 #include "engine/trusted.h"
 #include "measure/roofline.h"
-#include "tune/candidates.h"
+#include "reference/reference.h"
+#include "tune/screen.h"
 
+/* Plans at most, where candidates were not tried by themselves before. */
 #define MOST_ROUNDS 12
 /* Plans that time the near ones again, and how much slower than a problem's best they are at most. */
 #define AGAIN_ROUNDS 4
@@ -18,25 +21,43 @@
 #define MOST_RUNS  5
 #define LEAST_RUNS 2
 #define ROUND_MS   2000.0
+/* What differs from the models' plan must be faster by more than chance: of many times that are equal, one looks least. */
+#define CHANGE_FACTOR 1.01
+/* The shares of a budget at whose end the stages end. What is left is for comparing the plan with the models'. */
+#define SCREEN_SHARE 0.55
+#define ROUNDS_SHARE 0.85
 /* What was not tried yet: no time at all beside any that can be measured, the first of a problem's candidates less than the
- * next. What failed: longer than anything that works. */
+ * next. What failed or was passed over: longer than anything that works. */
 #define NEW_SECONDS    1e-12
 #define FAILED_SECONDS 1e6
 
-typedef struct chain {
+struct chain {
   clvgg_device *dev;
   engine *engine;
-  const clvgg_engine_options *options;
+  clvgg_engine_options options;
+  const search_options *search;
+  plan_options wishes;
   pixel_map pixels; /* of the first layer, if its input is pixels */
   layer *layers;    /* (count) */
   size_t count;
+  double start_ms; /* on device_host_ms's clock */
+  clvgg_roofline roofline;
   plan_costs measured;
   candidates candidates;
+  plan untuned;           /* by the models */
   float *images, *logits; /* (max_batch, C, H, W), of which pixels are the first bytes; (max_batch, classes) */
-} chain;
+};
 
 static void tell(const chain *c, size_t done, size_t total) {
-  if (c->options->progress) c->options->progress(done, total, c->options->progress_user);
+  if (c->options.progress) c->options.progress(done, total, c->options.progress_user);
+}
+
+/* Whether the share of the budget is spent, or the search is to stop. */
+static bool is_over(const chain *c, double share) {
+  const search_watch *watch = c->search->watch;
+  const double budget = c->search->budget_ms;
+  return (budget > 0 && device_host_ms() - c->start_ms > share * budget) ||
+         (watch && watch->stop && watch->stop(watch->user));
 }
 
 /* The candidate that a step is; NULL when it is none. */
@@ -59,38 +80,66 @@ static bool has_new(const chain *c, const plan *p) {
   return false;
 }
 
-/* The plan by what is known. explore: what is not known counts as fast, else it is left to the models. */
+/* What a candidate's edge is as long as, if not as its measured time. */
+static clvgg_status add_unmeasured(plan_costs *costs, const candidate *one, bool explore, bool measured) {
+  if (one->state == CANDIDATE_NEW && explore)
+    return costs_add(costs, one->algo, &one->problem, one->param, NEW_SECONDS * (double)one->rank);
+  if (one->state == CANDIDATE_FAILED)
+    (void)costs_remove(costs, one->algo, &one->problem, one->param); /* it may have run before */
+  else if (measured)
+    return CLVGG_OK;
+  return costs_add(costs, one->algo, &one->problem, one->param, FAILED_SECONDS);
+}
+
+static bool is_untuned(const chain *c, const plan_cost *m) {
+  for (size_t i = 0; i < c->untuned.count; i++) {
+    const plan_step *step = &c->untuned.steps[i];
+    if (step->algo == m->algo && costs_same_problem(&step->problem, &m->problem) &&
+        memcmp(step->param, m->param, sizeof step->param) == 0)
+      return true;
+  }
+  return false;
+}
+
+/* The plan by what is known. explore: what is not known counts as fast, else as slow: the models' own plan was measured, so that
+ * there is always a way. */
 static clvgg_status make_plan(const chain *c, bool explore, plan *out) {
   plan_costs costs = {.flops_per_s = c->measured.flops_per_s};
   clvgg_status status = CLVGG_OK;
   for (size_t i = 0; i < c->measured.count && !status; i++) {
     const plan_cost *m = &c->measured.entries[i];
-    status = costs_add(&costs, m->algo, &m->problem, m->param, m->seconds);
+    const double factor = explore || is_untuned(c, m) ? 1 : CHANGE_FACTOR;
+    status = costs_add(&costs, m->algo, &m->problem, m->param, factor * m->seconds);
   }
   for (size_t i = 0; i < c->candidates.count && !status; i++) {
     const candidate *one = &c->candidates.list[i];
-    if (one->state == CANDIDATE_FAILED) {
-      costs_remove(&costs, one->algo, &one->problem, one->param); /* it may have run before */
-      status = costs_add(&costs, one->algo, &one->problem, one->param, FAILED_SECONDS);
-    } else if (one->state == CANDIDATE_NEW && explore) {
-      status = costs_add(&costs, one->algo, &one->problem, one->param, NEW_SECONDS * (double)one->rank);
-    }
+    const bool measured = costs_find(&c->measured, one->algo, &one->problem, one->param) != NULL;
+    status = add_unmeasured(&costs, one, explore, measured);
   }
-  plan_options wishes = engine_wishes(c->options);
+  plan_options wishes = c->wishes;
   wishes.measured = &costs;
-  if (!status) status = trusted_plan(c->dev, c->layers, c->count, c->options->max_batch, &wishes, out);
+  if (!status) status = trusted_plan(c->dev, c->layers, c->count, c->options.max_batch, &wishes, out);
   costs_free(&costs);
   return status;
+}
+
+static double sum_ms(const plan *p, const double *step_ms) {
+  double sum = 0;
+  for (size_t i = 0; i < p->count; i++) sum += step_ms[i];
+  return sum;
 }
 
 /* Times the engine's steps. */
 static clvgg_status time_steps(chain *c) {
   const double *step_ms;
   const plan *p = engine_plan(c->engine, &step_ms);
+  const search_watch *watch = c->search->watch;
   const double start = device_host_ms();
+  double least = INFINITY;
   for (int run = 0; run <= MOST_RUNS; run++) {
     if (run > LEAST_RUNS && device_host_ms() - start > ROUND_MS) break;
-    TRY(engine_profile(c->engine, c->images, c->options->max_batch, c->logits, NULL));
+    TRY(engine_profile(c->engine, c->images, c->options.max_batch, c->logits, NULL));
+    if (run > 0) least = fmin(least, sum_ms(p, step_ms));
     for (size_t i = 0; i < p->count && run > 0; i++) {
       const plan_step *step = &p->steps[i];
       const double seconds = step_ms[i] > 0 ? step_ms[i] / 1e3 : 0; /* a coarse clock may see none */
@@ -98,6 +147,12 @@ static clvgg_status time_steps(chain *c) {
     }
   }
   set_state(c, p, CANDIDATE_NEW, CANDIDATE_TIMED);
+  set_state(c, p, CANDIDATE_PASSED, CANDIDATE_TIMED);
+  for (size_t i = 0; i < p->count && watch && watch->timed; i++) {
+    const candidate *one = candidate_of(c, &p->steps[i]);
+    if (one) watch->timed(one, costs_find(&c->measured, one->algo, &one->problem, one->param)->seconds, watch->user);
+  }
+  if (watch && watch->ran) watch->ran(p, least, watch->user);
   return CLVGG_OK;
 }
 
@@ -127,7 +182,7 @@ static clvgg_status explore(chain *c, bool *more) {
 
 /* Inputs of about a normalised image's range: with zeros a rectifier's outputs could be special numbers, of other speed. */
 static clvgg_status make_images(chain *c) {
-  const size_t batch = c->options->max_batch;
+  const size_t batch = c->options.max_batch;
   const size_t in = batch * shape3_elements(c->layers[0].shape.in);
   const size_t out = batch * shape3_elements(c->layers[c->count - 1].shape.out);
   c->images = malloc(in * sizeof *c->images);
@@ -161,22 +216,18 @@ static void look_again(chain *c) {
   }
 }
 
-static clvgg_status measure(chain *c) {
-  const plan_options wishes = engine_wishes(c->options);
-  TRY(make_images(c));
-  TRY(candidates_make(device_info(c->dev), c->layers, c->count, c->options->max_batch, &wishes, &c->candidates));
+/* Plans with something new, and then those that time the near ones again. */
+static clvgg_status run_rounds(chain *c, bool screened) {
+  const size_t limit = screened ? SIZE_MAX : MOST_ROUNDS;
   const size_t most = c->candidates.most < MOST_ROUNDS ? c->candidates.most : MOST_ROUNDS, total = most + AGAIN_ROUNDS;
-  tell(c, 0, total);
-  /* The plan that the models made comes first. */
-  TRY(time_steps(c));
   bool more = true;
-  for (size_t round = 1; round < MOST_ROUNDS && more; round++) {
+  for (size_t round = 1; round < limit && more && !is_over(c, ROUNDS_SHARE); round++) {
     tell(c, round < most ? round : most, total);
     TRY(explore(c, &more));
   }
   look_again(c);
   more = true;
-  for (size_t round = 0; round < AGAIN_ROUNDS && more; round++) {
+  for (size_t round = 0; round < AGAIN_ROUNDS && more && !is_over(c, ROUNDS_SHARE); round++) {
     tell(c, most + round, total);
     TRY(explore(c, &more));
   }
@@ -187,31 +238,188 @@ static clvgg_status measure(chain *c) {
   return CLVGG_OK;
 }
 
-clvgg_status chain_open(clvgg_device *dev, const network *net, const clvgg_engine_options *options, engine **out,
-                        chain_report *report) {
+clvgg_status chain_search(chain *c, bool screen) {
+  const size_t most = c->candidates.most < MOST_ROUNDS ? c->candidates.most : MOST_ROUNDS;
+  tell(c, 0, most + AGAIN_ROUNDS);
+  /* The plan that the models made comes first. */
+  TRY(time_steps(c));
+  const double budget = c->search->budget_ms;
+  if (screen)
+    TRY(screen_run(c->dev, c->layers, c->count, c->search, budget > 0 ? c->start_ms + SCREEN_SHARE * budget : 0,
+                   &c->candidates));
+  return run_rounds(c, screen);
+}
+
+static clvgg_status open(chain *c, const network *net) {
+  TRY(roofline_measure(c->dev, &c->roofline)); /* before the engine, whose weights may leave little memory for it */
+  c->measured.flops_per_s = c->roofline.peak_gflops * 1e9;
+  TRY(engine_layers(net, &c->options, &c->pixels, &c->layers, &c->count));
+  TRY(engine_open(c->dev, net, &c->options, &c->engine));
+  const double *step_ms;
+  TRY(plan_copy(engine_plan(c->engine, &step_ms), &c->untuned));
+  TRY(make_images(c));
+  return candidates_make(device_info(c->dev), c->layers, c->count, c->options.max_batch, &c->wishes,
+                         c->search->exhaustive, &c->candidates);
+}
+
+clvgg_status chain_open(clvgg_device *dev, const network *net, const clvgg_engine_options *options,
+                        const search_options *search, chain **out) {
+  *out = NULL;
+  chain *c = calloc(1, sizeof *c);
+  if (!c) return base_fail(CLVGG_ERROR_MEMORY, "no memory for a search");
+  *c = (chain){.dev = dev,
+               .options = *options,
+               .search = search,
+               .wishes = engine_wishes(options),
+               .start_ms = device_host_ms()};
+  const clvgg_status status = open(c, net);
+  if (status)
+    chain_close(&c);
+  else
+    *out = c;
+  return status;
+}
+
+void chain_close(chain **pointer) {
+  chain *c = *pointer;
+  if (!c) return;
+  *pointer = NULL;
+  engine_close(&c->engine);
+  candidates_free(&c->candidates);
+  costs_free(&c->measured);
+  plan_free(&c->untuned);
+  free(c->layers);
+  free(c->images);
+  free(c->logits);
+  free(c);
+}
+
+bool chain_know(chain *c, const algo *a, const algo_problem *p, const int *param, candidate_fault fault,
+                double alone_ms, double seconds) {
+  candidate *one = candidates_take(&c->candidates, device_info(c->dev), &c->wishes, a, p, param);
+  if (!one) return false;
+  if (fault != FAULT_NONE) {
+    one->state = CANDIDATE_FAILED;
+    one->fault = fault;
+    return true;
+  }
+  one->checked = one->checked || alone_ms > 0;
+  one->alone_ms = alone_ms;
+  if (seconds > 0 && costs_add(&c->measured, a, p, param, seconds) == CLVGG_OK) one->state = CANDIDATE_TIMED;
+  return true;
+}
+
+/* ---- the plan found beside the models' */
+
+/* Turns, and timed runs of a plan in a turn. Slow devices have fewer turns. */
+#define TURNS      6
+#define TURN_RUNS  4
+#define COMPARE_MS 8000.0
+/* How much of the largest logit a plan's logits may be away from another's: f32 rounding of some twenty layers, or that of weights. */
+#define LOGITS_TOLERANCE      1e-4
+#define LOGITS_TOLERANCE_HALF 1e-2
+
+/* Copies p into the engine and runs it; the least time. */
+static clvgg_status run_plan(chain *c, const plan *p, double *ms) {
+  plan copy;
+  TRY(plan_copy(p, &copy));
+  TRY(engine_change_plan(c->engine, c->layers, &copy));
+  const double *step_ms;
+  const plan *now = engine_plan(c->engine, &step_ms);
+  *ms = INFINITY;
+  for (int run = 0; run <= TURN_RUNS; run++) {
+    TRY(engine_profile(c->engine, c->images, c->options.max_batch, c->logits, NULL));
+    if (run > 0) *ms = fmin(*ms, sum_ms(now, step_ms));
+  }
+  return CLVGG_OK;
+}
+
+static int compare_numbers(const void *left, const void *right) {
+  const double a = *(const double *)left, b = *(const double *)right;
+  return (a > b) - (a < b);
+}
+
+static clvgg_status run_turns(chain *c, const plan *found, float *expected, chain_verdict *out) {
+  const size_t logits = c->options.max_batch * shape3_elements(c->layers[c->count - 1].shape.out);
+  const double start = device_host_ms();
+  double ratio[TURNS];
+  size_t turns = 0;
+  out->ms = out->untuned_ms = INFINITY;
+  while (turns < TURNS && (turns == 0 || device_host_ms() - start < COMPARE_MS)) {
+    double ms, untuned_ms;
+    TRY(run_plan(c, &c->untuned, &untuned_ms));
+    memcpy(expected, c->logits, logits * sizeof *expected);
+    TRY(run_plan(c, found, &ms));
+    out->logits_error = fmax(out->logits_error, reference_compare(c->logits, expected, logits).max_rel);
+    out->ms = fmin(out->ms, ms);
+    out->untuned_ms = fmin(out->untuned_ms, untuned_ms);
+    ratio[turns++] = ms / untuned_ms;
+  }
+  qsort(ratio, turns, sizeof *ratio, compare_numbers);
+  out->ratio = turns % 2 ? ratio[turns / 2] : (ratio[turns / 2 - 1] + ratio[turns / 2]) / 2;
+  out->right =
+      out->logits_error <= (c->options.precision == CLVGG_PRECISION_F16W ? LOGITS_TOLERANCE_HALF : LOGITS_TOLERANCE);
+  return CLVGG_OK;
+}
+
+clvgg_status chain_compare(chain *c, chain_verdict *out) {
+  const double *step_ms;
+  plan found;
+  *out = (chain_verdict){.ratio = 1};
+  TRY(plan_copy(engine_plan(c->engine, &step_ms), &found));
+  const size_t logits = c->options.max_batch * shape3_elements(c->layers[c->count - 1].shape.out);
+  float *expected = malloc(logits * sizeof *expected);
+  clvgg_status status = expected ? run_turns(c, &found, expected, out)
+                                 : base_fail(CLVGG_ERROR_MEMORY, "no memory for %zu logits", logits);
+  free(expected);
+  /* Whatever the device reports, the models' plan has run. */
+  if (is_candidates_fault(status)) {
+    out->right = false;
+    status = CLVGG_OK;
+  }
+  if (!status) {
+    const plan *winner = out->right && out->ratio < 1 ? &found : &c->untuned;
+    plan copy;
+    status = plan_copy(winner, &copy);
+    if (!status) status = engine_change_plan(c->engine, c->layers, &copy);
+  }
+  plan_free(&found);
+  return status;
+}
+
+const plan *chain_plan(const chain *c) {
+  const double *step_ms;
+  return engine_plan(c->engine, &step_ms);
+}
+
+double chain_flops_per_s(const chain *c) {
+  return c->roofline.peak_gflops * 1e9;
+}
+
+double chain_bytes_per_s(const chain *c) {
+  return c->roofline.peak_gbytes_per_s * 1e9;
+}
+
+size_t chain_measured(const chain *c) {
+  return c->measured.count;
+}
+
+clvgg_status chain_measure(clvgg_device *dev, const network *net, const clvgg_engine_options *options, engine **out,
+                           chain_report *report) {
+  const search_options search = {.budget_ms = 0};
+  chain *c = NULL;
   *out = NULL;
   *report = (chain_report){0};
-  chain c = {.dev = dev, .options = options};
-  /* Before the engine, whose weights may leave little memory to measure it with. */
-  const double start = device_host_ms();
-  clvgg_roofline roofline;
-  clvgg_status status = roofline_measure(dev, &roofline);
-  if (!status) c.measured.flops_per_s = roofline.peak_gflops * 1e9;
-  report->ms = device_host_ms() - start;
-  if (!status) status = engine_layers(net, options, &c.pixels, &c.layers, &c.count);
-  if (!status) status = engine_open(dev, net, options, &c.engine);
-  const double opened = device_host_ms();
-  if (!status) status = measure(&c);
-  report->ms += device_host_ms() - opened;
-  report->measured = c.measured.count;
-  if (status)
-    engine_close(&c.engine);
-  else
-    *out = c.engine;
-  candidates_free(&c.candidates);
-  costs_free(&c.measured);
-  free(c.layers);
-  free(c.images);
-  free(c.logits);
+  TRY(chain_open(dev, net, options, &search, &c));
+  const clvgg_status status = chain_search(c, false);
+  if (!status) {
+    clvgg_engine_info info;
+    engine_get_info(c->engine, &info);
+    report->ms = device_host_ms() - c->start_ms - info.open_ms;
+    report->measured = c->measured.count;
+    *out = c->engine;
+    c->engine = NULL;
+  }
+  chain_close(&c);
   return status;
 }

@@ -380,7 +380,7 @@ static const plant plants[] = {
      " = (value < lowest ? lowest : value) + 0.01f;", "off by"},
     {"elements stay unwritten", "conv_f32_nchw_nchwc_direct", "conv_f32_nchw_nchwc_direct", "conv_direct_nchwc.cl",
      "STORE(lines + o * plane + (size_t)(x0 + i)", "if (x0 + i != 2) STORE(lines + o * plane + (size_t)(x0 + i)",
-     "off by inf"},
+     "values that are not finite"},
     {"a value behind the end", "fc_f32_naive", "fc_f32_naive", "fc_naive.cl", "  out[n * outputs + first_row + r] =",
      "  if (r == 0) out[batch * outputs + 3] = 0;\n  out[n * outputs + first_row + r] =", "outside"},
     {"surplus channels", "conv_f32_nchwc_winograd", "convert_f32_nchw_nchwc", "convert.cl", "0.0f", "1.0f", "surplus"},

@@ -26,7 +26,7 @@ static candidates make(clvgg_device_type type, const plan_options *wishes) {
   layer layers[4];
   candidates c;
   make_layers(layers);
-  assert_int_equal(candidates_make(&dev, layers, 4, 2, wishes, &c), CLVGG_OK);
+  assert_int_equal(candidates_make(&dev, layers, 4, 2, wishes, false, &c), CLVGG_OK);
   return c;
 }
 
