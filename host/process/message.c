@@ -83,14 +83,14 @@ clvgg_status message_join(const char *const *fields, size_t count, char line[MES
     for (size_t i = 0, taken = 0; i < bytes; i += taken) {
       char form[4];
       const size_t length = escape(fields[f] + i, bytes - i, form, &taken);
-      if (length > MESSAGE_BYTES - 2 - used) /* 2: the tab or newline after it, and a zero in its place */
+      if (length > MESSAGE_BYTES - 1 - used) /* 1: the newline, or a zero in its place */
         return base_fail(CLVGG_ERROR_TOO_LARGE, "a message to another process: field %zu does not fit in %d bytes",
                          f + 1, MESSAGE_BYTES);
       memcpy(line + used, form, length);
       used += length;
     }
     if (f + 1 < count) {
-      if (used + 2 >= MESSAGE_BYTES)
+      if (used == MESSAGE_BYTES - 1)
         return base_fail(CLVGG_ERROR_TOO_LARGE, "a message to another process: more than %d bytes", MESSAGE_BYTES);
       line[used++] = '\t';
     }

@@ -1,5 +1,4 @@
 /* Talking to a worker, with a limit on every wait, and ending it. */
-#define _GNU_SOURCE /* ppoll's flags */
 #include "process/worker.h"
 
 #include <errno.h>
@@ -101,7 +100,8 @@ static worker_outcome fault(worker *w, worker_outcome outcome, const char *what)
   const size_t length = strlen(ending.last_words), most = 500; /* an error text is a line */
   const char *words = ending.last_words + (length > most ? length - most : 0);
   while (((unsigned char)*words & 0xC0) == 0x80) words++;
-  base_fail(CLVGG_ERROR_IO, "worker process %ld: %s%s%s", (long)w->pid, what, length > 0 ? "; it wrote: " : "", words);
+  (void)base_fail(CLVGG_ERROR_IO, "worker process %ld: %s%s%s", (long)w->pid, what, length > 0 ? "; it wrote: " : "",
+                  words);
   return outcome;
 }
 
@@ -147,7 +147,7 @@ worker_outcome worker_send(worker *w, int timeout_ms, const char *line) {
   char text[MESSAGE_BYTES];
   const size_t length = strlen(line), bytes = length + 1;
   if (bytes > sizeof text || !message_valid(line, length)) {
-    base_fail(CLVGG_ERROR_ARGUMENT, "a message to a worker process is too long or has control characters");
+    (void)base_fail(CLVGG_ERROR_ARGUMENT, "a message to a worker process is too long or has control characters");
     return WORKER_GARBAGE;
   }
   memcpy(text, line, length);
