@@ -148,9 +148,17 @@ static uint64_t plain_bytes(const layer *layers, size_t count) {
 }
 
 clvgg_status engine_open(clvgg_device *dev, const network *net, const clvgg_engine_options *options, engine **out) {
+  return engine_open_plan(dev, net, options, &(plan){0}, out);
+}
+
+clvgg_status engine_open_plan(clvgg_device *dev, const network *net, const clvgg_engine_options *options, plan *p,
+                              engine **out) {
   *out = NULL;
   engine *e = calloc(1, sizeof *e);
-  if (!e) return base_fail(CLVGG_ERROR_MEMORY, "no memory for an engine");
+  if (!e) {
+    plan_free(p);
+    return base_fail(CLVGG_ERROR_MEMORY, "no memory for an engine");
+  }
   const double start = device_host_ms();
   e->dev = device_retain(dev);
   e->max_batch = options->max_batch;
@@ -166,10 +174,10 @@ clvgg_status engine_open(clvgg_device *dev, const network *net, const clvgg_engi
     e->rgb8 = options->input == CLVGG_INPUT_RGB8;
     e->input = layers[0].shape.in;
     e->image_bytes = algo_bytes(e->rgb8 ? ALGO_RGB8 : ALGO_NCHW, e->input, 1, 1);
-    plan p;
-    status = trusted_plan(dev, layers, count, e->max_batch, &wishes, &p);
-    if (status == CLVGG_OK) status = engine_change_plan(e, layers, &p);
+    if (p->count == 0) status = trusted_plan(dev, layers, count, e->max_batch, &wishes, p);
+    if (status == CLVGG_OK) status = engine_change_plan(e, layers, p);
   }
+  plan_free(p);
   free(layers);
   e->open_ms = device_host_ms() - start;
   if (status == CLVGG_OK)

@@ -10,6 +10,9 @@ typedef struct engine engine;
 /* The device is retained; the network must outlive this call only for its layers' names and shapes, which are copied:
  * its weights are on the device afterwards. options: every field set, and preprocess valid where input is RGB8. */
 clvgg_status engine_open(clvgg_device *dev, const network *net, const clvgg_engine_options *options, engine **out);
+/* The same with a plan that was made for these options, whose algorithms are trusted; it is taken over: *p is zeroed, on failure too. */
+clvgg_status engine_open_plan(clvgg_device *dev, const network *net, const clvgg_engine_options *options, plan *p,
+                              engine **out);
 void engine_close(engine **e);
 
 /* As the public calls of the same name; images are what the engine was opened for. */

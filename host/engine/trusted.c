@@ -116,3 +116,19 @@ clvgg_status trusted_plan(clvgg_device *dev, const layer *layers, size_t count, 
   if (status) plan_free(out);
   return status;
 }
+
+clvgg_status trusted_check(clvgg_device *dev, const plan *p) {
+  trust *t = NULL;
+  TRY(trust_open(dev, &t));
+  clvgg_status status = CLVGG_OK;
+  for (size_t i = 0; i < p->count && !status; i++) {
+    const plan_step *step = &p->steps[i];
+    char why[TRUST_WHY_BYTES];
+    status = trust_check(t, step->algo, &step->problem, step->param, why);
+    if (is_verdict(status))
+      status =
+          base_fail(status, "device '%s': %s failed verification: %s", device_info(dev)->name, step->algo->name, why);
+  }
+  trust_close(&t);
+  return status;
+}

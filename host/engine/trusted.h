@@ -9,4 +9,8 @@
 clvgg_status trusted_plan(clvgg_device *dev, const layer *layers, size_t count, size_t batch,
                           const plan_options *wishes, plan *out);
 
+/* Whether every step of a plan is right on this device, checked as above. CLVGG_ERROR_MISMATCH and the like name the first that is
+ * not. */
+clvgg_status trusted_check(clvgg_device *dev, const plan *p);
+
 #endif

@@ -2,7 +2,7 @@
  * The shortest path through a network. Nodes are (layers done, layout of the activations); edges are algorithms, which do one
  * layer, or a convolution with its pooling, or change the layout; an edge is as long as its algorithm's cost.
  */
-#include "plan/plan.h"
+#include "plan/internal.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -216,17 +216,6 @@ static clvgg_status find_path(search *s) {
   return CLVGG_OK;
 }
 
-static void name_step(const search *s, plan_step *step) {
-  const char *first = s->layers[step->layer < s->count ? step->layer : s->count - 1].name;
-  if (step->layers == 0)
-    // NOLINTNEXTLINE(clang-analyzer-core.NullDereference): every step on the path has its algorithm
-    snprintf(step->name, sizeof step->name, "to %s", algo_layout_name(step->algo->out, s->block));
-  else if (step->layers == 1)
-    snprintf(step->name, sizeof step->name, "%s", first);
-  else
-    snprintf(step->name, sizeof step->name, "%s+%s", first, s->layers[step->layer + 1].name);
-}
-
 /* Walks back from the goal and writes the steps in their order. */
 static clvgg_status collect(const search *s, plan *p) {
   const size_t start = start_node(s), goal = node_index(s->count, ALGO_NCHW);
@@ -234,32 +223,11 @@ static clvgg_status collect(const search *s, plan *p) {
   p->steps = calloc(p->count, sizeof *p->steps);
   if (!p->steps) return base_fail(CLVGG_ERROR_MEMORY, "no memory for a plan of %zu steps", p->count);
   size_t i = p->count;
-  for (size_t at = goal; at != start; at = s->nodes[at].from) {
-    p->steps[--i] = s->nodes[at].step;
-    name_step(s, &p->steps[i]);
-  }
+  for (size_t at = goal; at != start; at = s->nodes[at].from) p->steps[--i] = s->nodes[at].step;
   return CLVGG_OK;
 }
 
-static size_t max_size(size_t a, size_t b) {
-  return a > b ? a : b;
-}
-
-static void plan_memory(const clvgg_device_info *dev, plan *p) {
-  for (size_t i = 0; i < p->count; i++) {
-    const plan_step *step = &p->steps[i];
-    const algo_problem *problem = &step->problem;
-    // NOLINTNEXTLINE(clang-analyzer-core.NullDereference): every step has its algorithm
-    const size_t in = algo_bytes(step->algo->in, problem->shape.in, problem->batch, problem->block);
-    const size_t out = algo_bytes(step->algo->out, problem->shape.out, problem->batch, problem->block);
-    p->activation_bytes[i % 2] = max_size(p->activation_bytes[i % 2], in);
-    p->activation_bytes[(i + 1) % 2] = max_size(p->activation_bytes[(i + 1) % 2], out);
-    p->workspace_bytes = max_size(p->workspace_bytes, algo_workspace_bytes(step->algo, dev, problem, step->param));
-  }
-}
-
-/* Sizes that any layout can have are checked once, here. */
-static clvgg_status check_sizes(const layer *layers, size_t count, size_t batch, size_t block) {
+clvgg_status plan_check_sizes(const layer *layers, size_t count, size_t batch, size_t block) {
   for (size_t i = 0; i < count; i++) {
     const shape3 shapes[] = {layers[i].shape.in, layers[i].shape.out};
     for (int k = 0; k < 2; k++) {
@@ -279,7 +247,7 @@ clvgg_status plan_make(const clvgg_device_info *dev, const layer *layers, size_t
   search s = {
       .dev = dev, .layers = layers, .count = count, .batch = batch, .block = algo_block(dev), .options = options};
   TRY(check_wanted(options->wanted));
-  TRY(check_sizes(layers, count, batch, s.block));
+  TRY(plan_check_sizes(layers, count, batch, s.block));
   s.nodes = calloc((count + 1) * ALGO_LAYOUTS, sizeof *s.nodes);
   if (!s.nodes) return base_fail(CLVGG_ERROR_MEMORY, "no memory to plan %zu layers", count);
   clvgg_status status = find_path(&s);
@@ -288,7 +256,7 @@ clvgg_status plan_make(const clvgg_device_info *dev, const layer *layers, size_t
   if (status)
     plan_free(out);
   else
-    plan_memory(dev, out);
+    plan_finish(dev, layers, count, out);
   return status;
 }
 

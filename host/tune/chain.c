@@ -304,7 +304,7 @@ bool chain_know(chain *c, const algo *a, const algo_problem *p, const int *param
     return true;
   }
   one->checked = one->checked || alone_ms > 0;
-  one->alone_ms = alone_ms;
+  if (alone_ms > 0) one->alone_ms = alone_ms;
   if (seconds > 0 && costs_add(&c->measured, a, p, param, seconds) == CLVGG_OK) one->state = CANDIDATE_TIMED;
   return true;
 }
@@ -390,6 +390,10 @@ clvgg_status chain_compare(chain *c, chain_verdict *out) {
 const plan *chain_plan(const chain *c) {
   const double *step_ms;
   return engine_plan(c->engine, &step_ms);
+}
+
+const plan *chain_untuned(const chain *c) {
+  return &c->untuned;
 }
 
 double chain_flops_per_s(const chain *c) {

@@ -41,7 +41,8 @@ clvgg_status chain_compare(chain *c, chain_verdict *out);
 
 /* Of the chain's engine. */
 const plan *chain_plan(const chain *c);
-double chain_flops_per_s(const chain *c); /* the device's measured peak */
+const plan *chain_untuned(const chain *c); /* the models' */
+double chain_flops_per_s(const chain *c);  /* the device's measured peak */
 double chain_bytes_per_s(const chain *c);
 size_t chain_measured(
     const chain *c); /* times found in the network: of an algorithm with parameters on a problem each */

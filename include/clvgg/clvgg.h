@@ -353,6 +353,71 @@ CLVGG_API clvgg_status clvgg_engine_profile(clvgg_engine *engine, const float *i
 CLVGG_API clvgg_status clvgg_engine_profile_rgb8(clvgg_engine *engine, const uint8_t *images, size_t n, float *logits,
                                                  clvgg_run_times *times);
 
+/* ------------------------------------------------------------------- tuning */
+
+/*
+ * Tuning finds a faster plan for a network on a device by measuring, and keeps it in the user's tuning database, from which every engine
+ * that is opened for the same network and options on the same device takes it. It cannot hurt: candidates are built and run in a
+ * process of their own, a result counts only after the candidate's output matched the C reference, and the plan is kept only where its
+ * logits agree with those of the plan without tuning and it was faster than that, both run in turns.
+ */
+typedef struct clvgg_tune_progress {
+  double seconds, budget_seconds; /* since the beginning; the budget is 0 when there is none */
+  size_t tried, failed;           /* candidates, in this run */
+  double untuned_ms, best_ms;     /* the whole network without tuning, and the fastest plan so far; 0: not yet known */
+  char candidate[256];            /* what is being tried, or "" */
+} clvgg_tune_progress;
+
+/* Returns 0 to go on. 1 asks for an early end, with the best plan so far; 2 ends at once and keeps measurements only. Called on the thread
+ * that called clvgg_tune, ten times a second or oftener. */
+typedef int (*clvgg_tune_fn)(const clvgg_tune_progress *progress, void *user);
+
+typedef struct clvgg_tune_options {
+  size_t struct_size;
+  const clvgg_engine_options *engine; /* NULL, or what engines will be opened with: batch, input size and form, precision, memory. Its
+                                       * algorithm must be NULL; its measure and progress do not count */
+  double budget_seconds;  /* default 30; 0: until nothing is left to try */
+  int exhaustive;         /* 1: all legal parameters, not only those that may be fast. Default 0 */
+  const char *layer;      /* NULL, or the only step to look at: "conv3_1", "conv1_2+pool1" */
+  double timeout_seconds; /* a candidate that takes longer hangs. Default 20 */
+  int fresh;              /* 1: what earlier sessions measured on this device is forgotten first. Default 0: the search goes on where
+                           * they ended. What failed is remembered in any case */
+  const char *program;    /* NULL, or a program that calls clvgg_tune_worker first of all when its only argument is
+                           * CLVGG_TUNE_WORKER_ARGUMENT. Default: the clvgg program that belongs to the library */
+  clvgg_tune_fn progress; /* NULL: none */
+  void *progress_user;
+} clvgg_tune_options;
+
+CLVGG_API void clvgg_tune_options_init(clvgg_tune_options *options);
+
+typedef struct clvgg_tune_report {
+  double seconds;
+  size_t tried, failed;   /* candidates, in this run */
+  size_t known;           /* candidates that earlier sessions had tried */
+  size_t restarts;        /* worker processes that crashed, hung or were of no use */
+  double ms, untuned_ms;  /* a run of the network with the plan that was found and without tuning: the least of several, in turns */
+  double ratio;           /* the median of their ratios in a turn; below 1: the plan found is faster */
+  double logits_error;    /* the largest difference of the logits of both, relative to the largest logit */
+  int accepted;           /* 1: the plan found is used from now on; 0: it is not right, not faster, or the same; reason says which */
+  char reason[256];
+  int stored;             /* 0: the database cannot be written, so that all of this is forgotten */
+} clvgg_tune_report;
+
+/* The device must be one that clvgg_device_open finds again: a wrapped one is CLVGG_ERROR_UNSUPPORTED. The model's weights do not matter,
+ * and are not read. */
+CLVGG_API clvgg_status clvgg_tune(clvgg_device *device, const clvgg_model *model, const clvgg_tune_options *options,
+                                  clvgg_tune_report *out);
+
+/* The argument with which a worker is started, and what its program then calls first of all: it returns the program's exit status. */
+#define CLVGG_TUNE_WORKER_ARGUMENT "tune-worker"
+CLVGG_API int clvgg_tune_worker(void);
+
+/* All plans and measurements as JSON, to be taken to other machines with the same device. */
+CLVGG_API clvgg_status clvgg_tuning_export(const char *path);
+/* Adds what a file holds that is not known here; what was measured here stays. rows and changed (each may be NULL): in the file, and of them
+ * new here. All or, on an error, nothing. */
+CLVGG_API clvgg_status clvgg_tuning_import(const char *path, size_t *rows, size_t *changed);
+
 /* ------------------------------------------------------------------ answers */
 
 /* The k largest of n scores, largest first, the lower index first among equals: index (k), and probability (k, may be NULL)

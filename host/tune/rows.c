@@ -1,0 +1,80 @@
+/* Makes rows of the tuning database, and reads them. */
+#include "tune/rows.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "algo/text.h"
+#include "base/hash.h"
+#include "device/identity.h"
+
+/* Ends a problem's text in rows about times that are not the network's. */
+#define ALONE " alone"
+
+void rows_key(const clvgg_device_info *dev, tuning_key *out) {
+  char digest[24];
+  snprintf(digest, sizeof digest, "%016" PRIx64, identity_of_kernels());
+  tuning_key_make(dev, digest, out);
+}
+
+void rows_network(const layer *layers, size_t count, const clvgg_engine_options *options,
+                  char out[ROWS_NETWORK_BYTES]) {
+  static const char *const forms[] = {"f32", "f16w", "f24w"};
+  uint64_t digest = HASH_FNV1A_START;
+  size_t conv = 0, fc = 0;
+  for (size_t i = 0; i < count; i++) {
+    char text[ALGO_PROBLEM_BYTES];
+    algo_problem_text(&(algo_problem){.shape = layers[i].shape, .batch = 1, .block = 1}, text);
+    digest = hash_fnv1a(digest, text, strlen(text) + 1);
+    conv += layers[i].shape.op == LAYER_CONV;
+    fc += layers[i].shape.op == LAYER_FC;
+  }
+  const shape3 in = layers[0].shape.in;
+  snprintf(out, ROWS_NETWORK_BYTES, "%zu conv %zu fc %zux%zux%zu %016" PRIx64 " b%zu %s%s%s", conv, fc, in.c, in.h,
+           in.w, digest, options->max_batch, forms[options->precision], options->small_memory ? " small" : "",
+           options->input == CLVGG_INPUT_RGB8 ? " rgb8" : "");
+}
+
+void rows_measurement(const char *problem, const char *algorithm, const char *params, bool alone,
+                      tuning_measurement *out) {
+  *out = (tuning_measurement){.state = TUNING_OK, .source = TUNING_MEASURED, .runs = 1};
+  snprintf(out->problem, sizeof out->problem, "%s%s", problem, alone ? ALONE : "");
+  snprintf(out->algorithm, sizeof out->algorithm, "%s", algorithm);
+  snprintf(out->parameters, sizeof out->parameters, "%s", params);
+}
+
+static candidate_fault fault_of(tuning_state state) {
+  for (int fault = FAULT_NONE + 1; fault < FAULTS; fault++)
+    if (strcmp(candidate_fault_name((candidate_fault)fault), tuning_state_name(state)) == 0)
+      return (candidate_fault)fault;
+  return FAULT_NONE;
+}
+
+/* The problem's text without its end, and whether it has that. */
+static bool cut_alone(char *problem) {
+  const size_t length = strlen(problem), end = strlen(ALONE);
+  if (length < end || strcmp(problem + length - end, ALONE) != 0) return false;
+  problem[length - end] = '\0';
+  return true;
+}
+
+clvgg_status rows_known(const tuning_measurement *rows, size_t count, tune_task *task) {
+  for (size_t i = 0; i < count; i++) {
+    const tuning_measurement *row = &rows[i];
+    char problem[sizeof row->problem];
+    memcpy(problem, row->problem, sizeof problem);
+    const bool alone = cut_alone(problem);
+    tune_known k = {.algo = algo_find(row->algorithm)};
+    if (row->other_software || !k.algo || !algo_problem_parse(problem, &k.problem) ||
+        !algo_params_parse(k.algo, row->parameters, k.param))
+      continue;
+    k.fault = fault_of(row->state);
+    if (alone)
+      k.alone_ms = row->seconds * 1e3;
+    else
+      k.seconds = row->seconds;
+    TRY(task_know(task, &k));
+  }
+  return CLVGG_OK;
+}

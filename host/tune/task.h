@@ -1,0 +1,51 @@
+/*
+ * What a worker is to tune, as the lines in which it is told. Fields are separated by tabs (process/message.h):
+ *
+ *     device    ID  NAME
+ *     options   BATCH HEIGHT WIDTH SOFTMAX PRECISION SMALL_MEMORY INPUT
+ *     pixels    BGR MEAN*3 STD*3                                  only where the input is pixels
+ *     layer     NAME PROBLEM                                      each, in their order; algo/text.h, with batch 1 and block 1
+ *     search    BUDGET_MS EXHAUSTIVE LAYER                        LAYER "" for all
+ *     known     PROBLEM ALGORITHM PARAMETERS FAULT ALONE_MS SECONDS    each, what earlier sessions found
+ *     go
+ *
+ * Later "stop" asks for an early end. The answers are in side.h.
+ */
+#ifndef CLVGG_TUNE_TASK_H
+#define CLVGG_TUNE_TASK_H
+
+#include "network/stand_in.h"
+#include "process/message.h"
+#include "tune/search.h"
+
+typedef struct tune_known {
+  const algo *algo;
+  algo_problem problem;
+  int param[ALGO_MAX_PARAMS];
+  candidate_fault fault;
+  double alone_ms, seconds; /* 0: not known */
+} tune_known;
+
+typedef struct tune_task {
+  char device_id[16], device_name[256];
+  clvgg_engine_options options; /* algorithm, preprocess and progress not set */
+  clvgg_preprocess preprocess;  /* mean, std and bgr, for pixels */
+  stand_in_layer *layers;
+  size_t layer_count;
+  double budget_ms;
+  bool exhaustive;
+  char layer[64]; /* "": all */
+  tune_known *known;
+  size_t known_count;
+} tune_task;
+
+/* Calls send with every line but "go"; ends with its first failure. */
+clvgg_status task_write(const tune_task *task, clvgg_status (*send)(const char *line, void *user), void *user);
+/* One such line, split into its fields. CLVGG_ERROR_FORMAT for what is none. */
+clvgg_status task_read(tune_task *task, char *const *fields, size_t count);
+clvgg_status task_know(tune_task *task, const tune_known *one);
+void task_free(tune_task *task);
+
+#define TASK_MOST_FIELDS 12
+
+#endif
