@@ -4,6 +4,7 @@
  *   select.c    selectors, ranking, quirks, limits          buffer.c   memory
  *   device.c    context, queue, opening, wrapping           launch.c   kernels and their arguments
  *   timer.c     time between points of the queue            clblast.c  CLBlast's GEMM
+ *   identity.c  what names a device and its driver in files
  */
 #ifndef CLVGG_DEVICE_DEVICE_H
 #define CLVGG_DEVICE_DEVICE_H

@@ -9,8 +9,9 @@
 #include <time.h>
 
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/size.h"
-#include "device/kernels.h"
+#include "device/identity.h"
 
 #define HEADER "clvgg trust 1"
 /* Longer rows and files were not written here. */
@@ -24,27 +25,10 @@ typedef struct row_list {
 } row_list;
 
 struct verdicts {
-  char identity[ROW_BYTES / 2];
+  char identity[IDENTITY_BYTES];
   bool stored; /* the file may be used */
   row_list known, added;
 };
-
-/* FNV-1a, 64 bits (Fowler, Noll, Vo and Eastlake, "The FNV Non-Cryptographic Hash Algorithm", section 2). */
-#define FNV_START UINT64_C(0xcbf29ce484222325)
-static uint64_t fnv(uint64_t hash, const void *data, size_t bytes) {
-  const unsigned char *at = data;
-  for (size_t i = 0; i < bytes; i++) hash = (hash ^ at[i]) * UINT64_C(0x100000001b3);
-  return hash;
-}
-
-static uint64_t kernels_digest(void) {
-  uint64_t hash = FNV_START;
-  for (const kernel_source *s = kernel_sources; s->name; s++) {
-    hash = fnv(hash, s->name, strlen(s->name) + 1);
-    hash = fnv(hash, s->text, s->length);
-  }
-  return hash;
-}
 
 /* Tabs and line breaks are the file's own. */
 static void flatten(char *text) {
@@ -97,7 +81,7 @@ static bool is_whole(const char *row) {
   char sum[SUM_CHARS + 1];
   size_t length;
   if (strlen(row) < SUM_CHARS || !field(row, 3, &length)) return false;
-  snprintf(sum, sizeof sum, "%016" PRIx64 " ", fnv(FNV_START, row + SUM_CHARS, strlen(row + SUM_CHARS)));
+  snprintf(sum, sizeof sum, "%016" PRIx64 " ", hash_fnv1a(HASH_FNV1A_START, row + SUM_CHARS, strlen(row + SUM_CHARS)));
   return memcmp(sum, row, SUM_CHARS) == 0;
 }
 
@@ -183,12 +167,9 @@ static void write_rows(const verdicts *v, const char *path) {
 clvgg_status verdicts_open(const clvgg_device_info *dev, bool read, verdicts **out) {
   verdicts *v = *out = calloc(1, sizeof *v);
   if (!v) return base_fail(CLVGG_ERROR_MEMORY, "no memory for the checks of algorithms");
-  const int n =
-      snprintf(v->identity, sizeof v->identity, "%s | %s | %s | %s | %u | kernels %016" PRIx64 " | clvgg %s", dev->name,
-               dev->vendor, dev->driver, dev->platform_version, dev->compute_units, kernels_digest(), clvgg_version());
-  flatten(v->identity);
+  const bool fits = identity_of_device(dev, v->identity, sizeof v->identity);
   const char *kernels = getenv("CLVGG_KERNEL_DIR"), *limits = getenv("CLVGG_DEVICE_LIMITS");
-  v->stored = n > 0 && (size_t)n < sizeof v->identity && !(kernels && *kernels) && !(limits && *limits);
+  v->stored = fits && !(kernels && *kernels) && !(limits && *limits);
   char path[PATH_MAX];
   if (v->stored && read && file_cache_path(VERDICTS_FILE, path, sizeof path) == CLVGG_OK)
     read_rows(path, v->identity, &v->known);
@@ -225,6 +206,6 @@ void verdicts_add(verdicts *v, const char *what, bool ok, const char *why) {
   int n = snprintf(rest, sizeof rest, "%lld %s\t%s\t%s\t%s", (long long)time(NULL), ok ? "ok" : "wrong", v->identity,
                    what, reason);
   if (n < 0 || (size_t)n >= sizeof rest - SUM_CHARS) return;
-  n = snprintf(row, sizeof row, "%016" PRIx64 " %s", fnv(FNV_START, rest, (size_t)n), rest);
+  n = snprintf(row, sizeof row, "%016" PRIx64 " %s", hash_fnv1a(HASH_FNV1A_START, rest, (size_t)n), rest);
   if (n > 0 && (size_t)n < sizeof row) (void)list_add(&v->added, row, (size_t)n);
 }

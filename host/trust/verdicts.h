@@ -4,10 +4,9 @@
  *     clvgg trust 1
  *     <FNV-1a of the rest of the row> <seconds since 1970> ok|wrong TAB <identity> TAB <case> TAB <why it is wrong>
  *
- * Identity: device name, vendor, driver, platform version, compute units, digest of the kernel sources, library version. A row
- * counts for the very same identity only. Whatever is wrong with the file, its rows or its folder is no error: cases are then
- * checked again. Writers replace the file whole, with the rows that others added meanwhile; when two write at the same moment,
- * the first one's new rows are lost. The oldest rows go beyond VERDICTS_MOST.
+ * Identity: identity_of_device() of device/identity.h. A row counts for the very same identity only. Whatever is wrong with the file,
+ * its rows or its folder is no error: cases are then checked again. Writers replace the file whole, with the rows that others added
+ * meanwhile; when two write at the same moment, the first one's new rows are lost. The oldest rows go beyond VERDICTS_MOST.
  */
 #ifndef CLVGG_TRUST_VERDICTS_H
 #define CLVGG_TRUST_VERDICTS_H

@@ -1,4 +1,4 @@
-/* The base folder: half precision, 24-bit integers, sizes, seeded numbers, files, error texts, the parallel loop, the log. */
+/* The base folder: half precision, 24-bit integers, hashes, sizes, seeded numbers, files, error texts, the parallel loop, the log. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,6 +18,7 @@
 
 #include "base/file.h"
 #include "base/half.h"
+#include "base/hash.h"
 #include "base/int24.h"
 #include "base/parallel.h"
 #include "base/random.h"
@@ -439,6 +440,15 @@ static void log_lines_reach_the_application(void **state) {
   assert_string_equal(line, "2 lines");
 }
 
+/* Test vectors of the FNV authors' test suite. */
+static void hashes_are_the_published_ones(void **state) {
+  (void)state;
+  assert_true(hash_bytes(HASH_START, "", 0) == UINT64_C(0xcbf29ce484222325));
+  assert_true(hash_bytes(HASH_START, "a", 1) == UINT64_C(0xaf63dc4c8601ec8c));
+  assert_true(hash_bytes(HASH_START, "foobar", 6) == UINT64_C(0x85944171f73967e8));
+  assert_true(hash_bytes(hash_bytes(HASH_START, "foo", 3), "bar", 3) == UINT64_C(0x85944171f73967e8));
+}
+
 static int make_folder(void **state) {
   (void)state;
   snprintf(folder, sizeof folder, "/tmp/clvgg-test-base-XXXXXX");
@@ -466,6 +476,7 @@ int main(void) {
       cmocka_unit_test(random_numbers_are_the_same_everywhere),
       cmocka_unit_test(errors_are_one_line_a_thread),
       cmocka_unit_test(errors_belong_to_their_thread),
+      cmocka_unit_test(hashes_are_the_published_ones),
       cmocka_unit_test(parallel_for_runs_each_once),
       cmocka_unit_test(files_are_mapped_and_written),
       cmocka_unit_test(odd_files_are_errors),
