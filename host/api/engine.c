@@ -1,11 +1,12 @@
 /* The public engine: checks arguments, keeps the model alive. */
-#include "tune/chain.h"
-
 #include <stdlib.h>
 #include <string.h>
 
 #include "api/model.h"
+#include "api/options.h"
 #include "image/image.h"
+#include "tune/chain.h"
+#include "tune/tuned.h"
 
 struct clvgg_engine {
   engine *engine;
@@ -13,35 +14,13 @@ struct clvgg_engine {
   chain_report measuring; /* zeros without it */
 };
 
-void clvgg_engine_options_init(clvgg_engine_options *options) {
-  if (options) *options = (clvgg_engine_options){.struct_size = sizeof *options, .max_batch = 1};
-}
-
 clvgg_status clvgg_engine_open(clvgg_device *device, const clvgg_model *model, const clvgg_engine_options *options,
                                clvgg_engine **out) {
   if (!out) return base_fail(CLVGG_ERROR_ARGUMENT, "clvgg_engine_open: out must not be NULL");
   *out = NULL;
   if (!device || !model) return base_fail(CLVGG_ERROR_ARGUMENT, "clvgg_engine_open: device and model must not be NULL");
   clvgg_engine_options all;
-  clvgg_engine_options_init(&all);
-  if (options) {
-    if (options->struct_size < sizeof options->struct_size || options->struct_size > sizeof all)
-      return base_fail(CLVGG_ERROR_ARGUMENT,
-                       "clvgg_engine_options: struct_size is %zu, expected at most %zu (use clvgg_engine_options_init)",
-                       options->struct_size, sizeof all);
-    memcpy(&all, options, options->struct_size);
-  }
-  if (all.max_batch < 1 || all.max_batch > CLVGG_MAX_BATCH)
-    return base_fail(CLVGG_ERROR_ARGUMENT, "clvgg_engine_options: max_batch is %zu, expected 1 to %d", all.max_batch,
-                     CLVGG_MAX_BATCH);
-  if (all.precision != CLVGG_PRECISION_F32 && all.precision != CLVGG_PRECISION_F16W &&
-      all.precision != CLVGG_PRECISION_F24W)
-    return base_fail(CLVGG_ERROR_ARGUMENT,
-                     "clvgg_engine_options: precision is %d, expected 0 (f32), 1 (f16w) or 2 (f24w)",
-                     (int)all.precision);
-  if (all.input != CLVGG_INPUT_F32 && all.input != CLVGG_INPUT_RGB8)
-    return base_fail(CLVGG_ERROR_ARGUMENT, "clvgg_engine_options: input is %d, expected 0 (f32) or 1 (rgb8)",
-                     (int)all.input);
+  TRY(engine_options_read(options, &all));
   clvgg_preprocess preprocess;
   if (all.input == CLVGG_INPUT_RGB8) {
     TRY(image_preprocess_read(all.preprocess ? all.preprocess : &model->preprocess, &preprocess));
@@ -51,7 +30,7 @@ clvgg_status clvgg_engine_open(clvgg_device *device, const clvgg_model *model, c
   if (!e) return base_fail(CLVGG_ERROR_MEMORY, "no memory for an engine");
   const network *net = model_network(model);
   const clvgg_status status = all.measure ? chain_measure(device, net, &all, &e->engine, &e->measuring)
-                                          : engine_open(device, net, &all, &e->engine);
+                                          : tuned_open(device, net, &all, &e->engine);
   if (status != CLVGG_OK) {
     free(e);
     return status;

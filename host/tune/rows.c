@@ -3,18 +3,37 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "algo/text.h"
+#include "base/file.h"
 #include "base/hash.h"
 #include "device/identity.h"
+#include "device/kernels.h"
 
 /* Ends a problem's text in rows about times that are not the network's. */
 #define ALONE " alone"
 
+/* Kernels that are not the library's own make other rows: of the very texts in the folder. */
+static uint64_t kernels_of_folder(const char *folder) {
+  uint64_t digest = HASH_FNV1A_START;
+  for (const kernel_source *s = kernel_sources; s->name; s++) {
+    char path[4096];
+    file_map file;
+    const int n = snprintf(path, sizeof path, "%s/%s", folder, s->name);
+    if (n < 0 || (size_t)n >= sizeof path || file_map_open(path, &file)) continue;
+    digest = hash_fnv1a(digest, s->name, strlen(s->name) + 1);
+    digest = hash_fnv1a(digest, file.data, file.bytes);
+    file_map_close(&file);
+  }
+  return digest;
+}
+
 void rows_key(const clvgg_device_info *dev, tuning_key *out) {
   char digest[24];
-  snprintf(digest, sizeof digest, "%016" PRIx64, identity_of_kernels());
+  const char *folder = getenv("CLVGG_KERNEL_DIR");
+  snprintf(digest, sizeof digest, "%016" PRIx64, folder && *folder ? kernels_of_folder(folder) : identity_of_kernels());
   tuning_key_make(dev, digest, out);
 }
 
@@ -77,4 +96,15 @@ clvgg_status rows_known(const tuning_measurement *rows, size_t count, tune_task 
     TRY(task_know(task, &k));
   }
   return CLVGG_OK;
+}
+
+clvgg_status rows_forget(tuning *db, const tuning_key *key) {
+  tuning_measurement *rows = NULL;
+  size_t count = 0;
+  TRY(tuning_list(db, key, &rows, &count));
+  clvgg_status status = tuning_clear(db, key);
+  for (size_t i = 0; i < count && !status; i++)
+    if (!rows[i].other_software && rows[i].state != TUNING_OK) status = tuning_record(db, key, &rows[i]);
+  free(rows);
+  return status;
 }

@@ -20,4 +20,7 @@ void rows_measurement(const char *problem, const char *algorithm, const char *pa
 /* Adds what rows of exactly this device and software know to a task. Rows that are no candidates any more are passed over. */
 clvgg_status rows_known(const tuning_measurement *rows, size_t count, tune_task *task);
 
+/* Removes the times that were measured on this device; what failed stays. */
+clvgg_status rows_forget(tuning *db, const tuning_key *key);
+
 #endif

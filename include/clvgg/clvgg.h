@@ -374,13 +374,14 @@ typedef int (*clvgg_tune_fn)(const clvgg_tune_progress *progress, void *user);
 
 typedef struct clvgg_tune_options {
   size_t struct_size;
-  const clvgg_engine_options *engine; /* NULL, or what engines will be opened with: batch, input size and form, precision, memory. Its
+  const clvgg_engine_options
+      *engine; /* NULL, or what engines will be opened with: batch, input size and form, precision, memory. Its
                                        * algorithm must be NULL; its measure and progress do not count */
   double budget_seconds;  /* default 30; 0: until nothing is left to try */
   int exhaustive;         /* 1: all legal parameters, not only those that may be fast. Default 0 */
   const char *layer;      /* NULL, or the only step to look at: "conv3_1", "conv1_2+pool1" */
   double timeout_seconds; /* a candidate that takes longer hangs. Default 20 */
-  int fresh;              /* 1: what earlier sessions measured on this device is forgotten first. Default 0: the search goes on where
+  int fresh; /* 1: what earlier sessions measured on this device is forgotten first. Default 0: the search goes on where
                            * they ended. What failed is remembered in any case */
   const char *program;    /* NULL, or a program that calls clvgg_tune_worker first of all when its only argument is
                            * CLVGG_TUNE_WORKER_ARGUMENT. Default: the clvgg program that belongs to the library */
@@ -392,15 +393,16 @@ CLVGG_API void clvgg_tune_options_init(clvgg_tune_options *options);
 
 typedef struct clvgg_tune_report {
   double seconds;
-  size_t tried, failed;   /* candidates, in this run */
-  size_t known;           /* candidates that earlier sessions had tried */
-  size_t restarts;        /* worker processes that crashed, hung or were of no use */
-  double ms, untuned_ms;  /* a run of the network with the plan that was found and without tuning: the least of several, in turns */
-  double ratio;           /* the median of their ratios in a turn; below 1: the plan found is faster */
-  double logits_error;    /* the largest difference of the logits of both, relative to the largest logit */
-  int accepted;           /* 1: the plan found is used from now on; 0: it is not right, not faster, or the same; reason says which */
+  size_t tried, failed; /* candidates, in this run */
+  size_t known;         /* candidates that earlier sessions had tried */
+  size_t restarts;      /* worker processes that crashed, hung or were of no use */
+  double ms,
+      untuned_ms; /* a run of the network with the plan that was found and without tuning: the least of several, in turns */
+  double ratio;        /* the median of their ratios in a turn; below 1: the plan found is faster */
+  double logits_error; /* the largest difference of the logits of both, relative to the largest logit */
+  int accepted; /* 1: the plan found is used from now on; 0: it is not right, not faster, or the same; reason says which */
   char reason[256];
-  int stored;             /* 0: the database cannot be written, so that all of this is forgotten */
+  int stored; /* 0: the database cannot be written, so that all of this is forgotten */
 } clvgg_tune_report;
 
 /* The device must be one that clvgg_device_open finds again: a wrapped one is CLVGG_ERROR_UNSUPPORTED. The model's weights do not matter,

@@ -12,7 +12,7 @@ if(EXISTS /etc/OpenCL/vendors/rusticl.icd)
   set_tests_properties(test_blocked_rusticl PROPERTIES LABELS kernels TIMEOUT 900 SKIP_RETURN_CODE 77
     ENVIRONMENT "RUSTICL_ENABLE=llvmpipe;CLVGG_DEVICE=rusticl")
 endif()
-clvgg_test(kernels test_trust base image checkpoint network reference device algo trust plan engine tune verify measure api)
+clvgg_test(kernels test_trust base image checkpoint network reference device algo trust plan engine tune store process verify measure api)
 
 clvgg_test(kernels test_rules algo device network checkpoint base)
 clvgg_test(kernels test_pack algo device network checkpoint base)
@@ -60,5 +60,5 @@ endif()
 clvgg_test(kernels test_nan algo device network checkpoint base)
 target_sources(test_nan PRIVATE kernels/guarded.c)
 
-clvgg_test(kernels test_chain base image checkpoint network reference device algo trust plan engine tune verify measure api)
+clvgg_test(kernels test_chain base image checkpoint network reference device algo trust plan engine tune store process verify measure api)
 set_tests_properties(test_chain PROPERTIES TIMEOUT 1800) # hundreds of kernels, which the driver has to compile

@@ -19,6 +19,7 @@ static const command commands[] = {
     {"eval", "measure Top-1 and Top-5 accuracy on labelled images", cmd_eval},
     {"verify", "check every algorithm on this device against the C reference", cmd_verify},
     {"bench", "measure time, throughput and memory", cmd_bench},
+    {"tune", "find a faster plan by measuring, and keep it", cmd_tune},
     {"explain", "show the plan with each step's time and how near it comes to the device's limits", cmd_explain},
 };
 
@@ -35,6 +36,7 @@ static void print_help(FILE *out) {
           "  CLVGG_TRUST       never: check the algorithms against the reference at each start, not only at the first "
           "on a device;\n"
           "                    always: do not check them\n"
+          "  CLVGG_TUNING      off: do not use the plans that 'clvgg tune' found\n"
           "  CLVGG_KERNEL_DIR  kernels from this folder instead of those in the program\n\n"
           "Examples:\n"
           "  clvgg devices\n"
@@ -88,6 +90,8 @@ static int run(int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
+  /* Started by clvgg_tune. */
+  if (argc == 2 && !strcmp(argv[1], CLVGG_TUNE_WORKER_ARGUMENT)) return clvgg_tune_worker();
   /* A reader that went away is then a write error, reported like a full disk. */
   signal(SIGPIPE, SIG_IGN);
   int code = run(argc, argv);

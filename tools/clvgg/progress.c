@@ -27,6 +27,13 @@ static int columns(void) {
   return size.ws_col;
 }
 
+/* A line that wraps could not be taken back. */
+static void draw(const char *line) {
+  fprintf(stderr, "\r%.*s\033[K", columns() - 1, line);
+  fflush(stderr);
+  line_is_shown = 1;
+}
+
 void progress_step(progress *p, size_t done, const char *extra) {
   if (!p->on) return;
   double now = cli_now(), seconds = now - p->start;
@@ -44,10 +51,15 @@ void progress_step(progress *p, size_t done, const char *extra) {
   }
   size_t length = strlen(line);
   if (extra && *extra) snprintf(line + length, sizeof line - length, "  %s", extra);
-  /* A line that wraps could not be taken back. */
-  fprintf(stderr, "\r%.*s\033[K", columns() - 1, line);
-  fflush(stderr);
-  line_is_shown = 1;
+  draw(line);
+}
+
+void progress_seconds(progress *p, double seconds, const char *extra) {
+  if (!p->on || cli_now() - p->shown < SECONDS_BETWEEN) return;
+  p->shown = cli_now();
+  char line[512];
+  snprintf(line, sizeof line, "%.0f %s", seconds, extra);
+  draw(line);
 }
 
 void progress_measuring(size_t done, size_t total, void *user) {

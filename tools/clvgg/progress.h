@@ -15,6 +15,8 @@ typedef struct progress {
 void progress_start(progress *p, const char *unit, size_t total, int on);
 /* done of total; extra (may be NULL) follows at the end of the line. Draws ten times a second at most. */
 void progress_step(progress *p, size_t done, const char *extra);
+/* So many seconds have passed; extra follows. */
+void progress_seconds(progress *p, double seconds, const char *extra);
 /* A clvgg_progress_fn for measuring: user is a progress, which done 0 starts. */
 void progress_measuring(size_t done, size_t total, void *user);
 /* Takes the line away; anything else that prints on the terminal calls it first. */

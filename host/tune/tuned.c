@@ -1,0 +1,71 @@
+/* Looks a network's plan up, and opens an engine with it. */
+#include "tune/tuned.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "engine/trusted.h"
+#include "plan/steps.h"
+#include "tune/rows.h"
+
+/* The database's accepted plan for the network, the user's own first. */
+static bool find_plan(const clvgg_device_info *dev, const char *name, tuning_plan *out) {
+  char path[4096];
+  tuning *db = NULL;
+  bool found = false;
+  tuning_key key;
+  rows_key(dev, &key);
+  /* Reading makes no file. */
+  if (!file_user_path(TUNING_FILE, path, sizeof path) && file_exists(path) && !tuning_open(NULL, &db) &&
+      tuning_find_plan(db, &key, name, out, &found))
+    found = false;
+  tuning_close(&db);
+  return found && out->state == TUNING_ACCEPTED;
+}
+
+/* The plan itself, trusted; its count is 0 when there is none. */
+static clvgg_status make_plan(clvgg_device *dev, const layer *layers, size_t count, const clvgg_engine_options *options,
+                              plan *out) {
+  char name[ROWS_NETWORK_BYTES], source[64];
+  *out = (plan){0};
+  rows_network(layers, count, options, name);
+  tuning_plan *row = malloc(sizeof *row);
+  if (!row) return base_fail(CLVGG_ERROR_MEMORY, "no memory for a plan's text");
+  clvgg_status status = CLVGG_OK;
+  if (find_plan(device_info(dev), name, row)) {
+    const plan_options wishes = engine_wishes(options);
+    snprintf(source, sizeof source, "%s%s", tuning_source_name(row->source),
+             row->other_software ? ", verified anew" : "");
+    status = plan_from_steps(device_info(dev), layers, count, options->max_batch, &wishes, row->steps, source, out);
+    if (!status) status = trusted_check(dev, out);
+    if (status) {
+      base_log("device '%s': the tuned plan is not used: %s", device_info(dev)->name, clvgg_last_error());
+      plan_free(out);
+      if (status != CLVGG_ERROR_MEMORY) status = CLVGG_OK;
+    }
+  }
+  free(row);
+  return status;
+}
+
+clvgg_status tuned_open(clvgg_device *dev, const network *net, const clvgg_engine_options *options, engine **out) {
+  const char *wish = getenv("CLVGG_TUNING");
+  *out = NULL;
+  if (options->algorithm || (wish && strcmp(wish, "off") == 0)) return engine_open(dev, net, options, out);
+  pixel_map pixels;
+  layer *layers = NULL;
+  size_t count = 0;
+  plan p = {0};
+  clvgg_status status = engine_layers(net, options, &pixels, &layers, &count);
+  if (!status) status = make_plan(dev, layers, count, options, &p);
+  free(layers);
+  if (status) return status;
+  const bool tuned = p.count > 0;
+  status = engine_open_plan(dev, net, options, &p, out);
+  if (!status || !tuned) return status;
+  /* It needs more than there is here, for example. */
+  base_log("device '%s': the tuned plan is not used: %s", device_info(dev)->name, clvgg_last_error());
+  return engine_open(dev, net, options, out);
+}
