@@ -192,16 +192,16 @@ static const char *get_name(const column *c, const void *row) {
 static uint64_t hash_integer(uint64_t hash, uint64_t value) {
   unsigned char bytes[8]; /* the same on every machine */
   for (int i = 0; i < 8; i++) bytes[i] = (unsigned char)(value >> 8 * i);
-  return hash_fnv1a(hash, bytes, sizeof bytes);
+  return hash_bytes(hash, bytes, sizeof bytes);
 }
 
 static int64_t checksum(const table *t, const void *row) {
-  uint64_t hash = hash_fnv1a(HASH_FNV1A_START, t->name, strlen(t->name) + 1), bits;
+  uint64_t hash = hash_bytes(HASH_START, t->name, strlen(t->name) + 1), bits;
   for (size_t i = 0; i < t->count; i++) {
     const column *c = &t->columns[i];
     if (c->kind == COLUMN_TEXT || c->kind == COLUMN_NAME) {
       const char *text = c->kind == COLUMN_NAME ? get_name(c, row) : at(c, row);
-      hash = hash_fnv1a(hash, text, strlen(text) + 1);
+      hash = hash_bytes(hash, text, strlen(text) + 1);
     } else {
       memcpy(&bits, at(c, row), sizeof bits);
       hash = hash_integer(hash, bits);

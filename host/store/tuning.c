@@ -32,8 +32,8 @@ int64_t store_key_id(const tuning_key *cleaned) {
                                cleaned->driver, cleaned->kernels, cleaned->library};
   char units[24];
   snprintf(units, sizeof units, "%lld", (long long)cleaned->compute_units);
-  uint64_t hash = hash_fnv1a(HASH_FNV1A_START, units, strlen(units) + 1);
-  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) hash = hash_fnv1a(hash, texts[i], strlen(texts[i]) + 1);
+  uint64_t hash = hash_bytes(HASH_START, units, strlen(units) + 1);
+  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) hash = hash_bytes(hash, texts[i], strlen(texts[i]) + 1);
   int64_t id;
   memcpy(&id, &hash, sizeof id);
   return id;
