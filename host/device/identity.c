@@ -9,10 +9,10 @@
 #include "device/kernels.h"
 
 uint64_t identity_of_kernels(void) {
-  uint64_t hash = HASH_FNV1A_START;
+  uint64_t hash = HASH_START;
   for (const kernel_source *s = kernel_sources; s->name != NULL; s++) {
-    hash = hash_fnv1a(hash, s->name, strlen(s->name) + 1);
-    hash = hash_fnv1a(hash, s->text, s->length);
+    hash = hash_bytes(hash, s->name, strlen(s->name) + 1);
+    hash = hash_bytes(hash, s->text, s->length);
   }
   return hash;
 }

@@ -41,13 +41,18 @@ const plan_cost *costs_find(const plan_costs *costs, const algo *a, const algo_p
 }
 
 clvgg_status costs_add(plan_costs *costs, const algo *a, const algo_problem *p, const int *param, double seconds) {
+  return costs_add_from(costs, a, p, param, seconds, "measured");
+}
+
+clvgg_status costs_add_from(plan_costs *costs, const algo *a, const algo_problem *p, const int *param, double seconds,
+                            const char *source) {
   if (!isfinite(seconds) || seconds < 0)
     return base_fail(CLVGG_ERROR_ARGUMENT, "%s: a measured time of %g s, expected a finite one of at least 0", a->name,
                      seconds);
   const plan_cost *known = costs_find(costs, a, p, param);
   if (known) {
     plan_cost *entry = &costs->entries[known - costs->entries];
-    if (seconds < entry->seconds) entry->seconds = seconds;
+    if (seconds < entry->seconds) entry->seconds = seconds, entry->source = source;
     return CLVGG_OK;
   }
   if (costs->count == costs->capacity) {
@@ -58,7 +63,7 @@ clvgg_status costs_add(plan_costs *costs, const algo *a, const algo_problem *p, 
     costs->capacity = capacity;
   }
   plan_cost *entry = &costs->entries[costs->count++];
-  *entry = (plan_cost){.algo = a, .problem = *p, .seconds = seconds};
+  *entry = (plan_cost){.algo = a, .problem = *p, .seconds = seconds, .source = source};
   copy_params(a, param, entry->param);
   return CLVGG_OK;
 }

@@ -14,6 +14,7 @@ typedef struct plan_cost {
   algo_problem problem;
   int param[ALGO_MAX_PARAMS]; /* beyond the algorithm's parameters: zeros */
   double seconds;
+  const char *source; /* static: "measured", "preset" */
 } plan_cost;
 
 /* Zeroed, it is empty. */
@@ -29,6 +30,9 @@ bool costs_same_problem(const algo_problem *a, const algo_problem *b);
 /* Adds a time; of several with one key the least counts, as whatever disturbs a measurement makes it longer. Seconds must be
  * finite and not negative. */
 clvgg_status costs_add(plan_costs *costs, const algo *a, const algo_problem *p, const int *param, double seconds);
+/* The same of another source than "measured", whose text must outlive the costs. */
+clvgg_status costs_add_from(plan_costs *costs, const algo *a, const algo_problem *p, const int *param, double seconds,
+                            const char *source);
 /* NULL when there is none. */
 const plan_cost *costs_find(const plan_costs *costs, const algo *a, const algo_problem *p, const int *param);
 /* The entries of an algorithm and problem, one a parameter set: the first after `after`, or of all when that is NULL; NULL at

@@ -81,7 +81,7 @@ static bool is_whole(const char *row) {
   char sum[SUM_CHARS + 1];
   size_t length;
   if (strlen(row) < SUM_CHARS || !field(row, 3, &length)) return false;
-  snprintf(sum, sizeof sum, "%016" PRIx64 " ", hash_fnv1a(HASH_FNV1A_START, row + SUM_CHARS, strlen(row + SUM_CHARS)));
+  snprintf(sum, sizeof sum, "%016" PRIx64 " ", hash_bytes(HASH_START, row + SUM_CHARS, strlen(row + SUM_CHARS)));
   return memcmp(sum, row, SUM_CHARS) == 0;
 }
 
@@ -206,6 +206,6 @@ void verdicts_add(verdicts *v, const char *what, bool ok, const char *why) {
   int n = snprintf(rest, sizeof rest, "%lld %s\t%s\t%s\t%s", (long long)time(NULL), ok ? "ok" : "wrong", v->identity,
                    what, reason);
   if (n < 0 || (size_t)n >= sizeof rest - SUM_CHARS) return;
-  n = snprintf(row, sizeof row, "%016" PRIx64 " %s", hash_fnv1a(HASH_FNV1A_START, rest, (size_t)n), rest);
+  n = snprintf(row, sizeof row, "%016" PRIx64 " %s", hash_bytes(HASH_START, rest, (size_t)n), rest);
   if (n > 0 && (size_t)n < sizeof row) (void)list_add(&v->added, row, (size_t)n);
 }

@@ -11,6 +11,7 @@
 #include "measure/roofline.h"
 #include "reference/reference.h"
 #include "tune/screen.h"
+#include "tune/tuned.h"
 
 /* Plans at most, where candidates were not tried by themselves before. */
 #define MOST_ROUNDS 12
@@ -254,7 +255,7 @@ static clvgg_status open(chain *c, const network *net) {
   TRY(roofline_measure(c->dev, &c->roofline)); /* before the engine, whose weights may leave little memory for it */
   c->measured.flops_per_s = c->roofline.peak_gflops * 1e9;
   TRY(engine_layers(net, &c->options, &c->pixels, &c->layers, &c->count));
-  TRY(engine_open(c->dev, net, &c->options, &c->engine));
+  TRY(tuned_open_untuned(c->dev, net, &c->options, &c->engine));
   const double *step_ms;
   TRY(plan_copy(engine_plan(c->engine, &step_ms), &c->untuned));
   TRY(make_images(c));
@@ -303,6 +304,7 @@ bool chain_know(chain *c, const algo *a, const algo_problem *p, const int *param
     one->fault = fault;
     return true;
   }
+  if (alone_ms == 0 && seconds == 0) one->rank = 0; /* a suggestion: first */
   one->checked = one->checked || alone_ms > 0;
   if (alone_ms > 0) one->alone_ms = alone_ms;
   if (seconds > 0 && costs_add(&c->measured, a, p, param, seconds) == CLVGG_OK) one->state = CANDIDATE_TIMED;

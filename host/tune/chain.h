@@ -22,7 +22,8 @@ clvgg_status chain_open(clvgg_device *dev, const network *net, const clvgg_engin
 void chain_close(chain **pointer);
 
 /* What was found out before on the same device and driver: the candidate's fault (not tried again), else its time by itself in
- * milliseconds and in the network in seconds, 0 where that is not known. False: it is no candidate of this network. */
+ * milliseconds and in the network in seconds, 0 where that is not known; when neither is,
+ * it is tried before others. False: it is no candidate of this network. */
 bool chain_know(chain *c, const algo *a, const algo_problem *p, const int *param, candidate_fault fault,
                 double alone_ms, double seconds);
 

@@ -17,14 +17,14 @@
 
 /* Kernels that are not the library's own make other rows: of the very texts in the folder. */
 static uint64_t kernels_of_folder(const char *folder) {
-  uint64_t digest = HASH_FNV1A_START;
+  uint64_t digest = HASH_START;
   for (const kernel_source *s = kernel_sources; s->name; s++) {
     char path[4096];
     file_map file;
     const int n = snprintf(path, sizeof path, "%s/%s", folder, s->name);
     if (n < 0 || (size_t)n >= sizeof path || file_map_open(path, &file)) continue;
-    digest = hash_fnv1a(digest, s->name, strlen(s->name) + 1);
-    digest = hash_fnv1a(digest, file.data, file.bytes);
+    digest = hash_bytes(digest, s->name, strlen(s->name) + 1);
+    digest = hash_bytes(digest, file.data, file.bytes);
     file_map_close(&file);
   }
   return digest;
@@ -40,12 +40,12 @@ void rows_key(const clvgg_device_info *dev, tuning_key *out) {
 void rows_network(const layer *layers, size_t count, const clvgg_engine_options *options,
                   char out[ROWS_NETWORK_BYTES]) {
   static const char *const forms[] = {"f32", "f16w", "f24w"};
-  uint64_t digest = HASH_FNV1A_START;
+  uint64_t digest = HASH_START;
   size_t conv = 0, fc = 0;
   for (size_t i = 0; i < count; i++) {
     char text[ALGO_PROBLEM_BYTES];
     algo_problem_text(&(algo_problem){.shape = layers[i].shape, .batch = 1, .block = 1}, text);
-    digest = hash_fnv1a(digest, text, strlen(text) + 1);
+    digest = hash_bytes(digest, text, strlen(text) + 1);
     conv += layers[i].shape.op == LAYER_CONV;
     fc += layers[i].shape.op == LAYER_FC;
   }

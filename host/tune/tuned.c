@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "engine/trusted.h"
 #include "plan/steps.h"
+#include "tune/preset.h"
 #include "tune/rows.h"
 
 /* The database's accepted plan for the network, the user's own first. */
@@ -50,10 +51,29 @@ static clvgg_status make_plan(clvgg_device *dev, const layer *layers, size_t cou
   return status;
 }
 
+clvgg_status tuned_open_untuned(clvgg_device *dev, const network *net, const clvgg_engine_options *options,
+                                engine **out) {
+  pixel_map pixels;
+  layer *layers = NULL;
+  size_t count = 0;
+  preset p;
+  plan made = {0};
+  *out = NULL;
+  TRY(preset_open(device_info(dev), &p));
+  clvgg_status status = engine_layers(net, options, &pixels, &layers, &count);
+  if (!status && (p.costs.count || p.preferred_count)) {
+    const plan_options wishes = preset_wishes(&p, engine_wishes(options));
+    status = trusted_plan(dev, layers, count, options->max_batch, &wishes, &made);
+  }
+  free(layers);
+  preset_close(&p);
+  return status ? status : engine_open_plan(dev, net, options, &made, out);
+}
+
 clvgg_status tuned_open(clvgg_device *dev, const network *net, const clvgg_engine_options *options, engine **out) {
   const char *wish = getenv("CLVGG_TUNING");
   *out = NULL;
-  if (options->algorithm || (wish && strcmp(wish, "off") == 0)) return engine_open(dev, net, options, out);
+  if (options->algorithm || (wish && strcmp(wish, "off") == 0)) return tuned_open_untuned(dev, net, options, out);
   pixel_map pixels;
   layer *layers = NULL;
   size_t count = 0;
@@ -62,10 +82,10 @@ clvgg_status tuned_open(clvgg_device *dev, const network *net, const clvgg_engin
   if (!status) status = make_plan(dev, layers, count, options, &p);
   free(layers);
   if (status) return status;
-  const bool tuned = p.count > 0;
+  if (p.count == 0) return tuned_open_untuned(dev, net, options, out);
   status = engine_open_plan(dev, net, options, &p, out);
-  if (!status || !tuned) return status;
+  if (!status) return CLVGG_OK;
   /* It needs more than there is here, for example. */
   base_log("device '%s': the tuned plan is not used: %s", device_info(dev)->name, clvgg_last_error());
-  return engine_open(dev, net, options, out);
+  return tuned_open_untuned(dev, net, options, out);
 }

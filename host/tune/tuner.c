@@ -8,6 +8,7 @@
 
 #include "plan/steps.h"
 #include "process/worker.h"
+#include "tune/preset.h"
 #include "tune/rows.h"
 
 /* How long a turn of waiting is: the application is asked so often whether to go on. */
@@ -217,6 +218,7 @@ static clvgg_status start_worker(tuner *t) {
     TRY(worker_program(path, sizeof path));
   TRY(refresh_known(t));
   if (t->report->restarts == 0) t->report->known = t->task.known_count;
+  TRY(preset_suggest(t->dev, &t->task));
   const double spent_ms = device_host_ms() - t->start_ms, budget_ms = t->options->budget_seconds * 1e3;
   t->task.budget_ms = budget_ms > 0 ? fmax(budget_ms - spent_ms, 1) : 0;
   const char *const argv[] = {path, CLVGG_TUNE_WORKER_ARGUMENT, NULL};
