@@ -122,15 +122,14 @@ static double memory_penalty(const plan_step *step) {
 }
 
 /* Where a step's cost comes from, when nobody measured it. */
-static const char *unmeasured_source(const search *s, bool modelled, bool preferred) {
-  if (preferred) return "preset";
+static const char *unmeasured_source(const search *s, bool modelled) {
   if (modelled) return "model";
   if (is_rasteriser(s->dev)) return "rule: software rasteriser";
   return s->dev->type == CLVGG_DEVICE_CPU ? "rule: CPU" : "rule: GPU";
 }
 
 /* Considers a step with its parameters and the time that was measured, or NULL. The reason why not, if any, goes to why. */
-static void relax_step(search *s, plan_step step, const plan_cost *measured, bool preferred, char *why) {
+static void relax_step(search *s, plan_step step, const plan_cost *measured, char *why) {
   const algo *a = step.algo;
   const size_t from = node_index(step.layer, a->in), to = node_index(step.layer + step.layers, a->out);
   if (!algo_supports(a, s->dev, &step.problem, step.param, why)) return;
@@ -139,8 +138,7 @@ static void relax_step(search *s, plan_step step, const plan_cost *measured, boo
     step.cost = measured->seconds * s->options->measured->flops_per_s;
   else
     step.cost = modelled ? a->cost(s->dev, &step.problem, step.param) : unknown_cost(s, a, &step.problem);
-  snprintf(step.source, sizeof step.source, "%s",
-           measured ? measured->source : unmeasured_source(s, modelled, preferred));
+  snprintf(step.source, sizeof step.source, "%s", measured ? measured->source : unmeasured_source(s, modelled));
   double length = step.cost;
   if (listed(s->options->wanted, a->name)) {
     length *= WANTED_FACTOR;
@@ -152,20 +150,6 @@ static void relax_step(search *s, plan_step step, const plan_cost *measured, boo
   s->nodes[to] = (node){.distance = s->nodes[from].distance + length, .from = from, .step = step};
 }
 
-/* Fills in the step's parameters; true where they are preferred ones. */
-static bool choose_params(const search *s, plan_step *step) {
-  const plan_options *o = s->options;
-  char why[ALGO_WHY_BYTES];
-  for (size_t i = 0; i < o->preferred_count; i++) {
-    if (o->preferred[i].algo != step->algo) continue;
-    if (!algo_supports(step->algo, s->dev, &step->problem, o->preferred[i].param, why)) break;
-    memcpy(step->param, o->preferred[i].param, sizeof step->param);
-    return true;
-  }
-  if (step->algo->choose) step->algo->choose(s->dev, &step->problem, step->param);
-  return false;
-}
-
 /* Considers doing layers layers (0: none, only the layout changes) from node (first, a->in) on with a: with each parameter set
  * that was measured, else with the one that rules pick. The reason why not, if any, goes to why. */
 static void relax(search *s, const algo *a, size_t first, size_t layers, const layer_shape *shape, char *why) {
@@ -175,12 +159,12 @@ static void relax(search *s, const algo *a, size_t first, size_t layers, const l
   const plan_costs *costs = s->options->measured;
   const plan_cost *measured = costs ? costs_next(costs, a, &step.problem, NULL) : NULL;
   if (!measured) {
-    const bool preferred = choose_params(s, &step);
-    relax_step(s, step, NULL, preferred, why);
+    if (a->choose) a->choose(s->dev, &step.problem, step.param);
+    relax_step(s, step, NULL, why);
   }
   for (; measured; measured = costs_next(costs, a, &step.problem, measured)) {
     memcpy(step.param, measured->param, sizeof step.param);
-    relax_step(s, step, measured, false, why);
+    relax_step(s, step, measured, why);
   }
 }
 

@@ -25,12 +25,6 @@ typedef struct plan {
   size_t activation_bytes[2], workspace_bytes;
 } plan;
 
-/* Parameters to take instead of those that an algorithm's rules pick, wherever they are supported. */
-typedef struct plan_preference {
-  const algo *algo;
-  int param[ALGO_MAX_PARAMS];
-} plan_preference;
-
 /* What the plan must keep to. Zeroed, it keeps to nothing. */
 typedef struct plan_options {
   const char *wanted;   /* NULL, or a comma list of algorithm names to use wherever they are supported */
@@ -41,8 +35,6 @@ typedef struct plan_options {
   /* NULL, or times: where there are some of an algorithm and a problem, these and their parameters are all that is considered
    * of it, and no model. */
   const plan_costs *measured;
-  const plan_preference *preferred; /* (preferred_count): the first of an algorithm counts */
-  size_t preferred_count;
 } plan_options;
 
 /* An unknown name in wanted is CLVGG_ERROR_ARGUMENT. A layer that no algorithm supports is CLVGG_ERROR_UNSUPPORTED with each

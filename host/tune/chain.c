@@ -15,9 +15,9 @@
 
 /* Plans at most, where candidates were not tried by themselves before. */
 #define MOST_ROUNDS 12
-/* Plans that time the near ones again, and how much slower than a problem's best they are at most. */
+/* Plans that time the near ones again, and how much slower than a problem's best they are at most: each time fewer. */
 #define AGAIN_ROUNDS 4
-#define AGAIN_FACTOR 1.25
+static const double again_factors[] = {1.25, 1.1, 1.05};
 /* Timed runs of a plan, after one that does not count; slow ones are stopped early. */
 #define MOST_RUNS  5
 #define LEAST_RUNS 2
@@ -200,7 +200,7 @@ static double seconds_of(const chain *c, const candidate *one) {
 
 /* Makes new again what is near the best of its problem, where there is a choice. What disturbs a machine lasts for more than
  * a plan's runs, and a plan later may be free of it; the least of both times counts. */
-static void look_again(chain *c) {
+static void look_again(chain *c, double factor) {
   for (size_t i = 0; i < c->candidates.count; i++) {
     candidate *one = &c->candidates.list[i];
     double best = INFINITY, next = INFINITY; /* the two fastest of its problem */
@@ -212,7 +212,7 @@ static void look_again(chain *c) {
       best = fmin(best, seconds);
     }
     if (one->state == CANDIDATE_NEW) one->state = CANDIDATE_PASSED;
-    if (one->state == CANDIDATE_TIMED && next <= AGAIN_FACTOR * best && seconds_of(c, one) <= AGAIN_FACTOR * best)
+    if (one->state == CANDIDATE_TIMED && next <= factor * best && seconds_of(c, one) <= factor * best)
       one->state = CANDIDATE_NEW;
   }
 }
@@ -226,11 +226,14 @@ static clvgg_status run_rounds(chain *c, bool screened) {
     tell(c, round < most ? round : most, total);
     TRY(explore(c, &more));
   }
-  look_again(c);
-  more = true;
-  for (size_t round = 0; round < AGAIN_ROUNDS && more && !is_over(c, ROUNDS_SHARE); round++) {
-    tell(c, most + round, total);
-    TRY(explore(c, &more));
+  const size_t agains = screened ? sizeof again_factors / sizeof *again_factors : 1;
+  for (size_t again = 0; again < agains; again++) {
+    look_again(c, again_factors[again]);
+    more = true;
+    for (size_t round = 0; (screened || round < AGAIN_ROUNDS) && more && !is_over(c, ROUNDS_SHARE); round++) {
+      tell(c, round < AGAIN_ROUNDS ? most + round : total, total);
+      TRY(explore(c, &more));
+    }
   }
   plan p;
   TRY(make_plan(c, false, &p));

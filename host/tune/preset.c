@@ -42,55 +42,50 @@ static bool read_row(const tuning_measurement *row, tune_known *out, bool *all_o
   return *all_of_op || (algo_problem_parse(row->problem, &out->problem) && out->problem.shape.op == out->algo->op);
 }
 
-clvgg_status preset_open(const clvgg_device_info *dev, preset *out) {
+clvgg_status preset_costs(const clvgg_device_info *dev, plan_costs *costs) {
   tuning_measurement *rows;
   size_t count;
-  *out = (preset){0};
-  TRY(read_rows(dev, &rows, &count, &out->costs.flops_per_s));
+  *costs = (plan_costs){0};
+  TRY(read_rows(dev, &rows, &count, &costs->flops_per_s));
   clvgg_status status = CLVGG_OK;
-  out->preferred = calloc(count ? count : 1, sizeof *out->preferred);
-  if (!out->preferred) status = base_fail(CLVGG_ERROR_MEMORY, "no memory for %zu preset rows", count);
-  for (size_t i = 0; i < count && !status; i++) {
+  for (size_t i = 0; i < count && costs->flops_per_s > 0 && !status; i++) {
     tune_known k;
     bool all_of_op;
-    if (!read_row(&rows[i], &k, &all_of_op)) continue;
-    if (all_of_op) {
-      out->preferred[out->preferred_count].algo = k.algo;
-      memcpy(out->preferred[out->preferred_count++].param, k.param, sizeof k.param);
-    } else if (k.seconds > 0 && out->costs.flops_per_s > 0) {
-      status = costs_add_from(&out->costs, k.algo, &k.problem, k.param, k.seconds, "preset");
-    }
+    if (read_row(&rows[i], &k, &all_of_op) && !all_of_op && k.seconds > 0)
+      status = costs_add_from(costs, k.algo, &k.problem, k.param, k.seconds, "preset");
   }
   free(rows);
-  if (status) preset_close(out);
+  if (status) costs_free(costs);
   return status;
 }
 
-void preset_close(preset *p) {
-  costs_free(&p->costs);
-  free(p->preferred);
-  *p = (preset){0};
+/* A row for all problems of its op: one for each that the network has. */
+static clvgg_status suggest_all(const layer *layers, size_t count, tune_known k, tune_task *task) {
+  for (size_t i = 0; i < count; i++) {
+    k.problem.shape = layers[i].shape;
+    if (k.problem.shape.op == k.algo->op) TRY(task_know(task, &k));
+    if (k.algo->pools && plan_pooled_shape(layers, count, i, &k.problem.shape)) TRY(task_know(task, &k));
+  }
+  return CLVGG_OK;
 }
 
-plan_options preset_wishes(const preset *p, plan_options wishes) {
-  if (p->costs.count) wishes.measured = &p->costs;
-  wishes.preferred = p->preferred;
-  wishes.preferred_count = p->preferred_count;
-  return wishes;
-}
-
-clvgg_status preset_suggest(const clvgg_device_info *dev, tune_task *task) {
+clvgg_status preset_suggest(const clvgg_device_info *dev, const layer *layers, size_t count, tune_task *task) {
   tuning_measurement *rows;
-  size_t count;
+  size_t row_count;
   double flops_per_s;
-  TRY(read_rows(dev, &rows, &count, &flops_per_s));
+  TRY(read_rows(dev, &rows, &row_count, &flops_per_s));
   clvgg_status status = CLVGG_OK;
-  for (size_t i = 0; i < count && !status; i++) {
+  for (size_t i = 0; i < row_count && !status; i++) {
     tune_known k;
     bool all_of_op;
-    if (!read_row(&rows[i], &k, &all_of_op) || all_of_op) continue;
+    if (!read_row(&rows[i], &k, &all_of_op)) continue;
     k.seconds = 0; /* of another device: only a suggestion */
-    status = task_know(task, &k);
+    if (all_of_op) {
+      k.problem = (algo_problem){.batch = task->options.max_batch, .block = algo_block(dev)};
+      status = suggest_all(layers, count, k, task);
+    } else {
+      status = task_know(task, &k);
+    }
   }
   free(rows);
   return status;

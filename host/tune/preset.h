@@ -7,24 +7,17 @@
 
 /*
  * The rows of the nearest preset mean
- *   a problem, with a time     what it took on such a device: such times go before models
+ *   a problem, with a time     what it took on such a device: such times go before models, and a search tries them first
  *   a problem, without a time  parameters that a search tries first
- *   an op ("conv")             the algorithm's parameters on all its problems instead of those that rules pick; for algorithms without
- *                              a model
+ *   an op ("conv")             the same for all its problems
+ *
+ * All calls: without a preset for the device nothing is added, nor, with a line to the log, where it is damaged.
  */
-typedef struct preset {
-  plan_costs costs;
-  plan_preference *preferred; /* (preferred_count) */
-  size_t preferred_count;
-} preset;
 
-/* Empty where there is none for the device, and, with a line to the log, where it is damaged. */
-clvgg_status preset_open(const clvgg_device_info *dev, preset *out);
-void preset_close(preset *p);
-/* What the plan keeps to, with the preset's times and parameters. */
-plan_options preset_wishes(const preset *p, plan_options wishes);
+/* The times, in the form that plans take. costs is costs_free's. */
+clvgg_status preset_costs(const clvgg_device_info *dev, plan_costs *costs);
 
-/* Adds its candidates, to be tried first. */
-clvgg_status preset_suggest(const clvgg_device_info *dev, tune_task *task);
+/* Adds the candidates of a network's problems to a task. layers as engine_layers makes them. */
+clvgg_status preset_suggest(const clvgg_device_info *dev, const layer *layers, size_t count, tune_task *task);
 
 #endif

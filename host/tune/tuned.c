@@ -56,17 +56,18 @@ clvgg_status tuned_open_untuned(clvgg_device *dev, const network *net, const clv
   pixel_map pixels;
   layer *layers = NULL;
   size_t count = 0;
-  preset p;
+  plan_costs costs;
   plan made = {0};
   *out = NULL;
-  TRY(preset_open(device_info(dev), &p));
+  TRY(preset_costs(device_info(dev), &costs));
   clvgg_status status = engine_layers(net, options, &pixels, &layers, &count);
-  if (!status && (p.costs.count || p.preferred_count)) {
-    const plan_options wishes = preset_wishes(&p, engine_wishes(options));
+  if (!status && costs.count) {
+    plan_options wishes = engine_wishes(options);
+    wishes.measured = &costs;
     status = trusted_plan(dev, layers, count, options->max_batch, &wishes, &made);
   }
   free(layers);
-  preset_close(&p);
+  costs_free(&costs);
   return status ? status : engine_open_plan(dev, net, options, &made, out);
 }
 

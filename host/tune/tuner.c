@@ -29,6 +29,9 @@ typedef struct tuner {
   tuning_key key;
   int64_t session, events;
   char network[ROWS_NETWORK_BYTES];
+  layer *layers; /* (layer_count), as engines have them */
+  size_t layer_count;
+  pixel_map pixels;
   tune_task task;
   double start_ms;
   worker *worker;
@@ -218,7 +221,7 @@ static clvgg_status start_worker(tuner *t) {
     TRY(worker_program(path, sizeof path));
   TRY(refresh_known(t));
   if (t->report->restarts == 0) t->report->known = t->task.known_count;
-  TRY(preset_suggest(t->dev, &t->task));
+  TRY(preset_suggest(t->dev, t->layers, t->layer_count, &t->task));
   const double spent_ms = device_host_ms() - t->start_ms, budget_ms = t->options->budget_seconds * 1e3;
   t->task.budget_ms = budget_ms > 0 ? fmax(budget_ms - spent_ms, 1) : 0;
   const char *const argv[] = {path, CLVGG_TUNE_WORKER_ARGUMENT, NULL};
@@ -335,14 +338,9 @@ static clvgg_status check_layer(const char *wanted, const layer *layers, size_t 
 }
 
 static clvgg_status prepare(tuner *t, const network *net) {
-  pixel_map pixels;
-  layer *layers = NULL;
-  size_t count = 0;
-  clvgg_status status = engine_layers(net, t->options->engine, &pixels, &layers, &count);
-  if (!status) status = check_layer(t->options->layer, layers, count);
-  if (!status) rows_network(layers, count, t->options->engine, t->network);
-  free(layers);
-  TRY(status);
+  TRY(engine_layers(net, t->options->engine, &t->pixels, &t->layers, &t->layer_count));
+  TRY(check_layer(t->options->layer, t->layers, t->layer_count));
+  rows_network(t->layers, t->layer_count, t->options->engine, t->network);
   TRY(make_task(t, net));
   rows_key(t->dev, &t->key);
   TRY(tuning_open(NULL, &t->db));
@@ -361,6 +359,7 @@ clvgg_status tuner_run(const clvgg_device_info *dev, const network *net, const c
   worker_end(&t.worker);
   tuning_close(&t.db);
   task_free(&t.task);
+  free(t.layers);
   out->seconds = seconds_since(&t);
   out->tried = t.progress.tried;
   out->failed = t.progress.failed;
