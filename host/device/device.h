@@ -4,8 +4,8 @@
  *   select.c    selectors, ranking, quirks, limits          buffer.c   memory
  *   device.c    context, queue, opening, wrapping           launch.c   kernels and their arguments
  *   timer.c     time between points of the queue            clblast.c  CLBlast's GEMM
- *   identity.c  what names a device and its driver in files   cache.c    compiled programs in files; cache_folder.c
- *   binary.c    a program's binary
+ *   identity.c  what names a device and driver in files     binary.c   a program's binary
+ *   cache.c     compiled programs in files                  cache_folder.c  their folder
  */
 #ifndef CLVGG_DEVICE_DEVICE_H
 #define CLVGG_DEVICE_DEVICE_H
