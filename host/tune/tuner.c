@@ -225,7 +225,8 @@ static clvgg_status start_worker(tuner *t) {
   const double spent_ms = device_host_ms() - t->start_ms, budget_ms = t->options->budget_seconds * 1e3;
   t->task.budget_ms = budget_ms > 0 ? fmax(budget_ms - spent_ms, 1) : 0;
   const char *const argv[] = {path, CLVGG_TUNE_WORKER_ARGUMENT, NULL};
-  TRY(worker_start(argv, NULL, &t->worker));
+  const char *const environment[] = {"CLVGG_CACHE_MB=0", NULL}; /* hundreds of kernels that nobody will run again */
+  TRY(worker_start(argv, environment, &t->worker));
   t->asked_to_stop = false;
   /* One that ends meanwhile is told apart when its answer is waited for. */
   if (task_write(&t->task, send_line, t) == CLVGG_OK) (void)send_line("go", t);
