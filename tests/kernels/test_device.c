@@ -573,7 +573,7 @@ static void check_gemm(bool ta, bool tb, bool accumulate) {
   ASSERT_OK(device_write(dev, &da, 0, a, sizeof a));
   ASSERT_OK(device_write(dev, &db, 0, b, sizeof b));
   ASSERT_OK(device_write(dev, &dc, 0, c, sizeof c));
-  ASSERT_OK(device_gemm(dev, M, N, K, (device_matrix){da.mem, OFFSET, lda, ta},
+  ASSERT_OK(device_gemm(dev, NULL, M, N, K, (device_matrix){da.mem, OFFSET, lda, ta},
                         (device_matrix){db.mem, OFFSET, ldb, tb}, accumulate,
                         (device_matrix){dc.mem, OFFSET, ldc, false}));
   ASSERT_OK(device_read(dev, &dc, 0, got, sizeof got));
@@ -600,7 +600,7 @@ static void test_gemm(void **state) {
   (void)state;
   if (!device_has_clblast()) {
     const device_matrix none = {0};
-    ASSERT_FAILS(device_gemm(dev, 1, 1, 1, none, none, false, none), CLVGG_ERROR_UNSUPPORTED, "without CLBlast");
+    ASSERT_FAILS(device_gemm(dev, NULL, 1, 1, 1, none, none, false, none), CLVGG_ERROR_UNSUPPORTED, "without CLBlast");
     skip();
   }
   for (int i = 0; i < 8; i++) check_gemm(i & 1, i & 2, i & 4);
@@ -613,10 +613,10 @@ static void test_gemm_errors(void **state) {
   ASSERT_OK(device_buffer_create(dev, 400, &b));
   const device_matrix good = {b.mem, 0, 10, false}, narrow = {b.mem, 0, 9, false}, late = {b.mem, 1, 10, false};
   const device_matrix turned = {b.mem, 0, 10, true};
-  ASSERT_FAILS(device_gemm(dev, 10, 10, 10, narrow, good, false, good), CLVGG_ERROR_ARGUMENT, "leading dimension of A");
-  ASSERT_FAILS(device_gemm(dev, 10, 10, 10, good, late, false, good), CLVGG_ERROR_ARGUMENT, "buffer of B is too small");
-  ASSERT_FAILS(device_gemm(dev, 10, 0, 10, good, good, false, good), CLVGG_ERROR_ARGUMENT, "larger than 0");
-  ASSERT_FAILS(device_gemm(dev, 10, 10, 10, good, good, false, turned), CLVGG_ERROR_ARGUMENT, "transposed");
+  ASSERT_FAILS(device_gemm(dev, NULL, 10, 10, 10, narrow, good, false, good), CLVGG_ERROR_ARGUMENT, "leading dimension of A");
+  ASSERT_FAILS(device_gemm(dev, NULL, 10, 10, 10, good, late, false, good), CLVGG_ERROR_ARGUMENT, "buffer of B is too small");
+  ASSERT_FAILS(device_gemm(dev, NULL, 10, 0, 10, good, good, false, good), CLVGG_ERROR_ARGUMENT, "larger than 0");
+  ASSERT_FAILS(device_gemm(dev, NULL, 10, 10, 10, good, good, false, turned), CLVGG_ERROR_ARGUMENT, "transposed");
   device_buffer_release(dev, &b);
 }
 
