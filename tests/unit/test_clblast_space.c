@@ -125,7 +125,7 @@ static void what_a_device_cannot_do_is_refused(void **state) {
   refused(&dev, large, medium, "16384 bytes of local memory");
   dev = device(CLVGG_DEVICE_GPU);
   /* 256 x 2304, 2304 x 3136 and 256 x 3136 floats, all of which are whole tiles */
-  dev.max_alloc_bytes = 4 * (256 * 2304 + 2304 * 3136 + 256 * 3136);
+  dev.max_alloc_bytes = (uint64_t)4 * (256 * 2304 + 2304 * 3136 + 256 * 3136);
   assert_true(clblast_supports(&dev, large, medium, why));
   dev.max_alloc_bytes--;
   refused(&dev, large, medium, "copies");
