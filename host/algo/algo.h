@@ -31,8 +31,9 @@ typedef enum algo_form {
 typedef struct algo_param {
   const char *name;
   const char *meaning;
-  int legal[12]; /* ends at the first 0 */
-  bool launched; /* no macro after all, but an argument of the launch: no value of it needs a kernel of its own */
+  int legal[20];  /* ends at the first 0 */
+  bool launched;  /* no macro after all, but an argument of the launch: no value of it needs a kernel of its own */
+  bool unordered; /* values that are near each other have nothing in common */
 } algo_param;
 
 typedef struct algo algo;

@@ -25,8 +25,9 @@ clvgg_status algo_build(const algo_instance *inst, const char *source, const cha
   char options[512] = "";
   size_t used = 0;
   for (size_t i = 0; inst->algo->params && inst->algo->params[i].name; i++)
-    used += (size_t)snprintf(options + used, sizeof options - used, "%s-D%s=%d", i ? " " : "",
-                             inst->algo->params[i].name, inst->param[i]);
+    if (!inst->algo->params[i].launched)
+      used += (size_t)snprintf(options + used, sizeof options - used, "%s-D%s=%d", used ? " " : "",
+                               inst->algo->params[i].name, inst->param[i]);
   return device_kernel_create(inst->dev, source, name, options, out);
 }
 

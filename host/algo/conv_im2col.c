@@ -1,5 +1,8 @@
 /* conv_f32_nchw_im2col_clblast: neighbourhoods copied to a matrix, CLBlast's GEMM, then bias and ReLU. */
+#include "algo/clblast_space.h"
 #include "algo/common.h"
+
+enum { CONFIG };
 
 /* The workspace is kept to what a last-level cache or a small GPU can bear; images are cut into strips of rows for it. */
 #define COLUMNS_BYTES ((size_t)64 << 20)
@@ -19,12 +22,19 @@ static size_t strip_rows(const clvgg_device_info *dev, const layer_shape *s) {
   return size_ceil_div(s->out.h, size_ceil_div(s->out.h, limit / bytes));
 }
 
+/* Of a whole strip. */
+static clblast_product product(const clvgg_device_info *dev, const layer_shape *s) {
+  return (clblast_product){s->out.c, strip_rows(dev, s) * s->out.w, s->in.c * 9};
+}
+
+static void choose(const clvgg_device_info *dev, const algo_problem *p, int *param) {
+  param[CONFIG] = clblast_choose(dev, product(dev, &p->shape));
+}
+
 static bool supports(const clvgg_device_info *dev, const algo_problem *p, const int *param, char *why) {
-  (void)param;
-  if (!device_has_clblast()) return algo_refuse(why, "the library was built without CLBlast");
   if (strip_rows(dev, &p->shape) == 0)
     return algo_refuse(why, "the columns of one row need %zu bytes, more than a buffer may have", row_bytes(&p->shape));
-  return pack_fits(dev, &p->shape, 1, false, why);
+  return clblast_supports(dev, param[CONFIG], product(dev, &p->shape), why) && pack_fits(dev, &p->shape, 1, false, why);
 }
 
 /* Of the kernels here; CLBlast's GEMM runs about in.c * 9 in steps of its KWG. */
@@ -59,7 +69,8 @@ static clvgg_status enqueue_strip(algo_instance *inst, size_t n, size_t y0, size
   const device_matrix weights = {.mem = state->weights.panel[0].mem, .ld = length};
   const device_matrix matrix = {.mem = columns->mem, .ld = pixels};
   const device_matrix result = {.mem = out->mem, .offset = n * s->out.c * plane + y0 * s->out.w, .ld = plane};
-  return device_gemm(inst->dev, s->out.c, pixels, length, weights, matrix, false, result);
+  const clblast_product size = {s->out.c, pixels, length};
+  return clblast_gemm(inst->dev, inst->param[CONFIG], size, weights, matrix, result);
 }
 
 static clvgg_status enqueue(algo_instance *inst, size_t batch, const device_buffer *in, const device_buffer *out,
@@ -79,6 +90,8 @@ const algo algo_conv_im2col = {
     .op = LAYER_CONV,
     .in = ALGO_NCHW,
     .out = ALGO_NCHW,
+    .params = clblast_params,
+    .choose = choose,
     .supports = supports,
     .iterations = iterations,
     .workspace_bytes = workspace_bytes,

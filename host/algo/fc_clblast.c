@@ -1,10 +1,20 @@
 /* fc_f32_clblast: CLBlast's GEMM, then bias and ReLU. */
+#include "algo/clblast_space.h"
 #include "algo/common.h"
 
+enum { CONFIG };
+
+/* Of all rows of the weights; a panel's is smaller. */
+static clblast_product product(const algo_problem *p) {
+  return (clblast_product){p->batch, p->shape.out.c, layer_row_length(&p->shape)};
+}
+
+static void choose(const clvgg_device_info *dev, const algo_problem *p, int *param) {
+  param[CONFIG] = clblast_choose(dev, product(p));
+}
+
 static bool supports(const clvgg_device_info *dev, const algo_problem *p, const int *param, char *why) {
-  (void)param;
-  if (!device_has_clblast()) return algo_refuse(why, "the library was built without CLBlast");
-  return pack_fits(dev, &p->shape, 1, true, why);
+  return clblast_supports(dev, param[CONFIG], product(p), why) && pack_fits(dev, &p->shape, 1, true, why);
 }
 
 /* CLBlast's GEMM runs over the row in steps of its KWG. */
@@ -28,7 +38,8 @@ static clvgg_status enqueue(algo_instance *inst, size_t batch, const device_buff
     const device_matrix images = {.mem = in->mem, .ld = w->length};
     const device_matrix weights = {.mem = w->panel[i].mem, .ld = w->length, .transposed = true};
     const device_matrix result = {.mem = out->mem, .offset = pack_first_row(w, i), .ld = w->rows};
-    TRY(device_gemm(inst->dev, batch, pack_row_count(w, i), w->length, images, weights, false, result));
+    const clblast_product size = {batch, pack_row_count(w, i), w->length};
+    TRY(clblast_gemm(inst->dev, inst->param[CONFIG], size, images, weights, result));
   }
   return algo_epilogue(inst, batch, 1, out);
 }
@@ -38,6 +49,8 @@ const algo algo_fc_clblast = {
     .op = LAYER_FC,
     .in = ALGO_NCHW,
     .out = ALGO_NCHW,
+    .params = clblast_params,
+    .choose = choose,
     .supports = supports,
     .iterations = iterations,
     .prepare = prepare,

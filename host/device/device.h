@@ -113,8 +113,25 @@ typedef struct device_matrix {
   size_t offset, ld;
   bool transposed;
 } device_matrix;
+/*
+ * Values for all tuning parameters of the kernels that a product uses, by CLBlast's names. CLBlast keeps them for a device in the whole
+ * process, and compiles its kernels once for each set; its C interface cannot read what it had before, so nothing undoes them
+ * before the process ends. They change no result but in rounding.
+ */
+typedef struct device_gemm_part {
+  const char *kernel;
+  size_t count;
+  const char *const *names; /* (count) */
+  const size_t *values;     /* (count) */
+} device_gemm_part;
+#define DEVICE_GEMM_PARTS 3
+typedef struct device_gemm_config {
+  int id; /* above 0; another for other values */
+  device_gemm_part part[DEVICE_GEMM_PARTS];
+} device_gemm_config;
 bool device_has_clblast(void);
-clvgg_status device_gemm(clvgg_device *dev, size_t m, size_t n, size_t k, device_matrix a, device_matrix b,
-                         bool accumulate, device_matrix c);
+/* config NULL: with what CLBlast has. CLVGG_ERROR_BUILD when CLBlast refuses the values or they do not compile. Thread-safe. */
+clvgg_status device_gemm(clvgg_device *dev, const device_gemm_config *config, size_t m, size_t n, size_t k,
+                         device_matrix a, device_matrix b, bool accumulate, device_matrix c);
 
 #endif

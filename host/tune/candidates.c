@@ -203,11 +203,10 @@ clvgg_status candidates_add_around(candidates *c, const clvgg_device_info *dev, 
     const algo_param *param = &centre.algo->params[i];
     size_t at = 0;
     while (at < legal_count(param) && param->legal[at] != centre.param[i]) at++;
-    for (int step = -1; step <= 1; step += 2) {
-      const size_t to = at + (size_t)step; /* -1 from 0 is beyond the last */
+    for (size_t to = 0; to < legal_count(param); to++) {
+      if (to == at || (!param->unordered && to != at + 1 && to + 1 != at)) continue;
       candidate one = {.algo = centre.algo, .problem = centre.problem};
       char why[ALGO_WHY_BYTES];
-      if (to >= legal_count(param)) continue;
       memcpy(one.param, centre.param, sizeof one.param);
       one.param[i] = param->legal[to];
       if (candidates_find(c, one.algo, &one.problem, one.param) ||

@@ -56,7 +56,8 @@ typedef struct candidates {
  */
 clvgg_status candidates_make(const clvgg_device_info *dev, const layer *layers, size_t count, size_t batch,
                              const plan_options *wishes, bool exhaustive, candidates *out);
-/* Adds what differs from list[index] in one parameter by one step of its legal values. Pointers into list become invalid. */
+/* Adds what differs from list[index] in one parameter by one step of its legal values, or in any way if they have no order. Pointers
+ * into list become invalid. */
 clvgg_status candidates_add_around(candidates *c, const clvgg_device_info *dev, size_t index);
 /* NULL when it is none. */
 candidate *candidates_find(const candidates *c, const algo *a, const algo_problem *p, const int *param);
