@@ -35,9 +35,14 @@ double html_at(const html_axis *a, double value);
 /* Round values on the axis; returns how many. */
 #define HTML_MOST_TICKS 32
 size_t html_ticks(const html_axis *a, double ticks[HTML_MOST_TICKS]);
+/* Begins a picture of that many pixels, with what it shows for who cannot see it; html_end ends it. */
+void html_begin(FILE *out, double width, double height, const char *label);
+void html_end(FILE *out);
 /* The grid with its numbers: of values across, and of values up. */
 void html_grid_x(FILE *out, const html_axis *x, double top, double bottom);
 void html_grid_y(FILE *out, const html_axis *y, double left, double right);
+
+extern const char html_style[]; /* html_style.c */
 
 /* ---- the sections of the page */
 

@@ -85,8 +85,8 @@ static void collect(picture *pic) {
 
 /* ---- the network */
 
-/* Every plan's best so far, as stairs. */
-static void draw_best(FILE *out, const picture *pic) {
+/* Every plan's best so far, as stairs. Returns the last. */
+static double draw_best(FILE *out, const picture *pic) {
   const explain_report *r = pic->report;
   double best = 0;
   for (size_t i = 0; i < r->history_count; i++) {
@@ -99,8 +99,13 @@ static void draw_best(FILE *out, const picture *pic) {
       fprintf(out, "<path class=\"best\" d=\"M%.1f %.1f", x, y);
     best = e->best_ms;
   }
-  fprintf(out, "H%.1f\"/>\n<text class=\"value\" x=\"%.1f\" y=\"%.1f\">best %.3f ms</text>\n", RIGHT, RIGHT + 8,
-          html_at(&pic->y, best) + 4, best);
+  fprintf(out, "H%.1f\"/>\n", RIGHT);
+  return best;
+}
+
+/* At the right end of a line. */
+static void draw_value(FILE *out, double y, const char *what, double ms) {
+  fprintf(out, "<text class=\"value\" x=\"%.1f\" y=\"%.1f\">%s %.3f ms</text>\n", RIGHT + 8, y, what, ms);
 }
 
 static void draw_network(FILE *out, const picture *pic) {
@@ -115,7 +120,11 @@ static void draw_network(FILE *out, const picture *pic) {
     if (is_plan(&r->history[i])) untuned = r->history[i].ms;
   const double y = html_at(&pic->y, untuned);
   fprintf(out, "<line class=\"untuned\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>\n", LEFT, y, RIGHT, y);
-  draw_best(out, pic);
+  const double best = draw_best(out, pic), best_y = html_at(&pic->y, best);
+  /* Two lines of text need some distance. */
+  const double apart = best_y - y < 16 ? (16 - (best_y - y)) / 2 : 0;
+  draw_value(out, y + 4 - apart, "first", untuned);
+  draw_value(out, best_y + 4 + apart, "best", best);
   for (size_t i = 0; i < r->history_count; i++) {
     const clvgg_tune_event *e = &r->history[i];
     if (!is_plan(e)) continue;
@@ -176,12 +185,9 @@ static void draw_lane(FILE *out, const picture *pic, const lane *l, double top) 
 static void draw(FILE *out, const picture *pic) {
   const double lanes = pic->plans ? TOP + HEIGHT + (pic->count ? GAP : 0) : TOP;
   const double bottom = lanes + LANE * (double)pic->count;
-  fprintf(
-      out,
-      "<div class=\"picture\"><svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %.0f %.0f\" role=\"img\" "
-      "aria-label=\"History of the last tuning: the network's time against seconds since its beginning, %zu plans, and "
-      "the candidates of %zu layers, each in a lane.\">\n",
-      WIDTH, bottom + 50, pic->plans, pic->count);
+  html_begin(out, WIDTH, bottom + 50,
+             "History of the last tuning: the network's time against seconds since its beginning, and below it the "
+             "candidates' times, with a lane for each layer.");
   html_grid_x(out, &pic->x, TOP, bottom);
   fprintf(out, "<text class=\"axis\" text-anchor=\"middle\" x=\"%.1f\" y=\"%.1f\">seconds since tuning began</text>\n",
           (LEFT + RIGHT) / 2, bottom + 40);
@@ -189,30 +195,29 @@ static void draw(FILE *out, const picture *pic) {
   if (pic->count)
     fprintf(out, "<text class=\"axis\" x=\"%.1f\" y=\"%.1f\">candidates by themselves</text>\n", 8.0, lanes - 10);
   for (size_t i = 0; i < pic->count; i++) draw_lane(out, pic, &pic->lanes[i], lanes + LANE * (double)i);
-  fputs("</svg></div>\n", out);
+  html_end(out);
 }
 
 void html_history(FILE *out, const explain_report *r) {
   fputs("<section><h2>Tuning</h2>\n", out);
   if (r->history_count == 0) {
     fputs(
-        "<p>This network was not tuned yet on this device and driver. <code>clvgg tune</code> with the same model, "
-        "batch and "
-        "options looks for a faster plan, and its search will be shown here.</p></section>\n",
+        "<p>This network was not tuned yet on this device and driver. <code>clvgg tune</code>, with the same\n"
+        "model, batch and options, looks for a faster plan, and its search will be shown here.</p></section>\n",
         out);
     return;
   }
   picture pic = {.report = r};
   collect(&pic);
-  fprintf(out,
-          "<p>The last tuning of this network on this device. Above, each dot is a plan that was run as a whole; the "
-          "line is "
-          "the best so far, and the dashed line the first, without tuning.");
+  fputs(
+      "<p>The last tuning of this network on this device. Above, each dot is a plan that was run as a whole;\n"
+      "the line is the best so far, and the dashed one the first, without tuning.\n",
+      out);
   if (pic.count)
     fprintf(out,
-            " Below, each mark is a candidate that was checked and run by itself: on its lane's lower line the fastest "
-            "of its "
-            "layer, which has a ring, at the upper edge %.0f times as slow or slower. A cross is one that failed.",
+            "Below, each mark is a candidate that was checked and run by itself: the fastest of its layer has a\n"
+            "ring and is on its lane's lower line; what is %.0f times as slow, or slower, is at the upper edge. A\n"
+            "cross is one that failed.\n",
             LANE_FACTOR);
   fputs("</p>\n", out);
   draw(out, &pic);

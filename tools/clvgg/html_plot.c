@@ -65,7 +65,8 @@ size_t html_ticks(const html_axis *a, double ticks[HTML_MOST_TICKS]) {
   size_t count = 0;
   if (!a->is_log) {
     const double step = step_of(a->most - a->least);
-    for (double i = ceil(a->least / step - 1e-9); i * step <= a->most * (1 + 1e-9) && count < HTML_MOST_TICKS; i++)
+    for (double i = ceil(a->least / step - 1e-9) + 0.0 /* no -0 */;
+         i * step <= a->most * (1 + 1e-9) && count < HTML_MOST_TICKS; i++)
       ticks[count++] = i * step;
     return count;
   }
@@ -76,6 +77,18 @@ size_t html_ticks(const html_axis *a, double ticks[HTML_MOST_TICKS]) {
       if (tick >= a->least * (1 - 1e-9) && tick <= a->most * (1 + 1e-9)) ticks[count++] = tick;
     }
   return count;
+}
+
+void html_begin(FILE *out, double width, double height, const char *label) {
+  /* A window too narrow scrolls it, with the keyboard too. */
+  fputs("<div class=\"picture\" tabindex=\"0\"><svg xmlns=\"http://www.w3.org/2000/svg\" ", out);
+  fprintf(out, "viewBox=\"0 0 %.0f %.0f\" role=\"img\" aria-label=\"", width, height);
+  html_text(out, label);
+  fputs("\">\n", out);
+}
+
+void html_end(FILE *out) {
+  fputs("</svg></div>\n", out);
 }
 
 void html_grid_x(FILE *out, const html_axis *x, double top, double bottom) {

@@ -45,7 +45,7 @@ static void collect(picture *pic) {
   const explain_report *r = pic->report;
   const double peak = r->roofline.peak_gflops, ridge = peak / r->roofline.peak_gbytes_per_s;
   pic->x = (html_axis){.least = ridge / 8, .most = ridge * 8, .is_log = 1, .from = LEFT, .to = RIGHT};
-  pic->y = (html_axis){.least = peak / 100, .most = peak, .is_log = 1, .from = BOTTOM, .to = TOP};
+  pic->y = (html_axis){.least = peak / 30, .most = peak, .is_log = 1, .from = BOTTOM, .to = TOP};
   pic->points = cli_alloc(r->engine.layers, sizeof *pic->points);
   for (size_t i = 0; i < r->engine.layers; i++) {
     const explain_step *s = &r->steps[i];
@@ -179,21 +179,18 @@ void html_roofline(FILE *out, const explain_report *r) {
   collect(&pic);
   for (size_t i = 0; i < pic.count; i++) place_label(&pic, i);
   fputs(
-      "<section><h2>Roofline</h2>\n<p>A step's place says what it may reach: the farther to the right, the more it "
-      "computes for "
-      "each byte that it must move. At the line it is as fast as the device allows, and its distance below the line is "
-      "what is "
-      "lost. Above the line its data came from a cache.",
+      "<section><h2>Roofline</h2>\n"
+      "<p>A step's place says what it may reach: the farther to the right, the more it computes for each\n"
+      "byte that it must move. At the line it is as fast as the device allows, and its distance below the\n"
+      "line is what is lost. Above the slanting line its data came from a cache; above the level one,\n"
+      "something else kept the device busy while its limits were measured.\n",
       out);
   name_missing(out, &pic);
   fputs("</p>\n", out);
   draw_legend(out, &pic);
-  fprintf(
-      out,
-      "<div class=\"picture\"><svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %.0f %.0f\" role=\"img\" "
-      "aria-label=\"Roofline plot of %zu steps: floating point operations per byte against GFLOP/s. The table of the "
-      "plan has the same figures.\">\n",
-      WIDTH, HEIGHT, pic.count);
+  html_begin(out, WIDTH, HEIGHT,
+             "Roofline plot: each step's floating point operations per byte against GFLOP/s, and the device's two "
+             "ceilings. The table of the plan has the steps' figures.");
   html_grid_x(out, &pic.x, TOP, BOTTOM);
   html_grid_y(out, &pic.y, LEFT, RIGHT);
   fprintf(out, "<text class=\"axis\" text-anchor=\"middle\" x=\"%.1f\" y=\"%.1f\">FLOP per byte</text>\n",
@@ -204,6 +201,7 @@ void html_roofline(FILE *out, const explain_report *r) {
   draw_ceilings(out, &pic);
   for (size_t i = 0; i < pic.count; i++) draw_leader(out, &pic.points[i]);
   for (size_t i = 0; i < pic.count; i++) draw_point(out, &pic.points[i]);
-  fputs("</svg></div></section>\n", out);
+  html_end(out);
+  fputs("</section>\n", out);
   free(pic.points);
 }

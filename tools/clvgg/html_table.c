@@ -1,6 +1,7 @@
 /* The plan as a table, each step with the ways that come next. */
 #include <math.h>
 
+#include "cli.h"
 #include "html.h"
 
 /* Failed ways shown of a step. */
@@ -64,33 +65,38 @@ static void step_rows(FILE *out, const explain_report *r, const explain_step *s)
   for (size_t i = 0; i < failed && i < MOST_FAILED && r->runners_up; i++)
     alternative_row(out, &s->alternatives[usable + i]);
   if (failed > MOST_FAILED && r->runners_up)
-    fprintf(out,
-            "<tr class=\"next\"><td></td><td colspan=\"8\" class=\"failed\">and %zu more failed; --json lists "
-            "them</td></tr>\n",
+    fprintf(out, "<tr class=\"next\"><td></td><td colspan=\"8\" class=\"failed\">and %zu more failed</td></tr>\n",
             failed - MOST_FAILED);
   fputs("</tbody>\n", out);
+}
+
+static void heading(FILE *out) {
+  static const struct {
+    const char *title;
+    int is_number;
+  } columns[] = {{"Step", 0},    {"Algorithm", 0}, {"Parameters", 0}, {"ms", 1},    {"Share", 1},
+                 {"GFLOP/s", 1}, {"Actual", 1},    {"Roof", 1},       {"Source", 0}};
+  fputs("<thead><tr>", out);
+  for (size_t i = 0; i < CLI_LENGTH(columns); i++)
+    fprintf(out, "<th scope=\"col\"%s>%s</th>", columns[i].is_number ? " class=\"n\"" : "", columns[i].title);
+  fputs("</tr></thead>\n", out);
 }
 
 void html_plan(FILE *out, const explain_report *r) {
   size_t alternatives = 0;
   for (size_t i = 0; i < r->engine.layers; i++) alternatives += r->steps[i].alternative_count;
   fputs(
-      "<section><h2>Plan</h2>\n<p>GFLOP/s counts the layer's own operations, Actual those that the algorithm does. "
-      "Roof is the time "
-      "that the device's limits allow, in percent of the time taken.",
+      "<section><h2>Plan</h2>\n"
+      "<p>GFLOP/s counts the layer's own operations, Actual those that the algorithm does. Roof is the time\n"
+      "that the device's limits allow, in percent of the time taken.\n",
       out);
   if (alternatives && r->runners_up)
     fputs(
-        " Below a step are the ways that come next, as tuning measured them here: their time, how much slower that is "
-        "than the "
-        "step's own taken in the same way, and which way that was.",
+        "Below a step are the ways that come next, as tuning found them here: the time, how much slower that is\n"
+        "than the step's own taken in the same way, and which way that was.\n",
         out);
-  fputs(
-      "</p>\n<div class=\"wide\"><table><thead><tr><th scope=\"col\">Step</th><th scope=\"col\">Algorithm</th><th "
-      "scope=\"col\">Parameters</th><th scope=\"col\" class=\"n\">ms</th><th scope=\"col\" class=\"n\">Share</th><th "
-      "scope=\"col\" class=\"n\">GFLOP/s</th><th scope=\"col\" class=\"n\">Actual</th><th scope=\"col\" "
-      "class=\"n\">Roof</th><th scope=\"col\">Source</th></tr></thead>\n",
-      out);
+  fputs("</p>\n<div class=\"wide\" tabindex=\"0\"><table>", out);
+  heading(out);
   for (size_t i = 0; i < r->engine.layers; i++) step_rows(out, r, &r->steps[i]);
   const explain_step total = explain_sum(r, NULL);
   fputs("<tfoot><tr><th scope=\"row\">total</th><td></td><td></td>", out);
