@@ -132,8 +132,8 @@ static void add_figures(table *t, const explain_report *r, const explain_step *s
 
 /* Below the plan, when there is something to say. */
 static void print_runners_up(const explain_report *r) {
-  static const table_column columns[] = {{"Layer", 0}, {"Runner-up", 0}, {"Parameters", 0},
-                                         {"ms", 1},    {"Slower", 1},    {"Timed", 0}};
+  static const table_column columns[] = {{"Layer", 0},  {"Runner-up", 0}, {"Parameters", 0}, {"ms", 1},
+                                         {"Own ms", 1}, {"Slower", 1},    {"Timed", 0}};
   char slower[EXPLAIN_SLOWER_BYTES];
   size_t rows = 0, failed = 0;
   table t;
@@ -148,8 +148,9 @@ static void print_runners_up(const explain_report *r) {
       table_cell(&t, "%s", a->algorithm);
       table_cell(&t, "%s", a->parameters);
       table_cell(&t, "%.3f", a->ms);
+      table_cell(&t, a->slower > 0 ? "%.3f" : "-", a->ms / a->slower);
       table_cell(&t, "%s", explain_slower(a, slower));
-      table_cell(&t, "%s", a->in_network ? "in the network" : "by itself");
+      table_cell(&t, "%s", a->in_network ? "network" : "alone");
     }
   }
   if (rows) {

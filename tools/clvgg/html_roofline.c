@@ -17,6 +17,8 @@
 /* Of the labels' type, in pixels: an average character's width, and a line's height. */
 #define CHARACTER 6.3
 #define LINE      13.0
+/* A ceiling's text is so long. */
+#define CEILING_TEXT 180.0
 
 typedef struct rectangle {
   double x, y, width, height;
@@ -29,10 +31,16 @@ typedef struct point {
   rectangle label;
 } point;
 
+/* Pieces that the text along the slanting ceiling is taken apart into. */
+#define PIECES 16
+
 typedef struct picture {
   const explain_report *report;
   html_axis x, y;
-  point *points; /* (count) */
+  double slope[4];             /* the memory's ceiling from (0, 1) to (2, 3) */
+  double text_x, text_y;       /* where its text begins */
+  rectangle taken[PIECES + 2]; /* by both ceilings' texts */
+  point *points;               /* (count) */
   size_t count;
 } picture;
 
@@ -75,14 +83,61 @@ static int overlap(const rectangle *a, const rectangle *b) {
   return a->x < b->x + b->width && b->x < a->x + a->width && a->y < b->y + b->height && b->y < a->y + a->height;
 }
 
+static rectangle mark_of(const point *p) {
+  return (rectangle){p->x - RADIUS - 1, p->y - RADIUS - 1, 2 * RADIUS + 2, 2 * RADIUS + 2};
+}
+
+/* Marks that a text there would be over. */
+static size_t count_hidden(const picture *pic, const rectangle *text) {
+  size_t hidden = 0;
+  for (size_t i = 0; i < pic->count; i++) {
+    const rectangle mark = mark_of(&pic->points[i]);
+    hidden += (size_t)overlap(text, &mark);
+  }
+  return hidden;
+}
+
+/* The memory's text from a part of the way up its ceiling on. Returns how many marks would be below it. */
+static size_t place_text(picture *pic, double part) {
+  const double *s = pic->slope, angle = atan2(s[3] - s[1], s[2] - s[0]);
+  size_t hidden = 0;
+  pic->text_x = s[0] + part * (s[2] - s[0]) + 9 * sin(angle);
+  pic->text_y = s[1] + part * (s[3] - s[1]) - 9 * cos(angle);
+  for (int i = 0; i < PIECES; i++) {
+    const double along = CEILING_TEXT * i / PIECES;
+    pic->taken[i] = (rectangle){pic->text_x + along * cos(angle), pic->text_y + along * sin(angle) - LINE,
+                                CEILING_TEXT / PIECES + 2, LINE + 4};
+    hidden += count_hidden(pic, &pic->taken[i]);
+  }
+  return hidden;
+}
+
+static void place_ceilings(picture *pic) {
+  static const double parts[] = {0.06, 0.25, 0.4, 0.55};
+  const double peak = pic->report->roofline.peak_gflops, bytes = pic->report->roofline.peak_gbytes_per_s;
+  /* The memory's ceiling begins where the picture does: at its left or at its lower edge. */
+  const double first = fmax(pic->x.least, pic->y.least / bytes);
+  const double slope[4] = {html_at(&pic->x, first), html_at(&pic->y, first * bytes), html_at(&pic->x, peak / bytes),
+                           html_at(&pic->y, peak)};
+  memcpy(pic->slope, slope, sizeof slope);
+  for (size_t i = 0; i < CLI_LENGTH(parts); i++)
+    if (place_text(pic, parts[i]) == 0) break;
+  /* The other one's text is at its right end, or, where marks are there already, at its left one. */
+  rectangle *level = &pic->taken[PIECES];
+  *level = (rectangle){RIGHT - 6 - CEILING_TEXT, slope[3] - 8 - LINE, CEILING_TEXT, LINE + 4};
+  if (count_hidden(pic, level)) level->x = slope[2] + 6;
+  pic->taken[PIECES + 1] = (rectangle){slope[2], slope[3] - 2, RIGHT - slope[2], 4}; /* the line itself */
+}
+
 static int is_free(const picture *pic, size_t own, const rectangle *place) {
   if (place->x < LEFT + 2 || place->x + place->width > RIGHT - 2 || place->y < TOP || place->y + place->height > BOTTOM)
     return 0;
   for (size_t i = 0; i < pic->count; i++) {
-    const point *p = &pic->points[i];
-    const rectangle mark = {p->x - RADIUS - 1, p->y - RADIUS - 1, 2 * RADIUS + 2, 2 * RADIUS + 2};
-    if (overlap(place, &mark) || (i < own && overlap(place, &p->label))) return 0;
+    const rectangle mark = mark_of(&pic->points[i]);
+    if (overlap(place, &mark) || (i < own && overlap(place, &pic->points[i].label))) return 0;
   }
+  for (size_t i = 0; i < CLI_LENGTH(pic->taken); i++)
+    if (overlap(place, &pic->taken[i])) return 0;
   return 1;
 }
 
@@ -133,18 +188,12 @@ static void draw_point(FILE *out, const point *p) {
 
 static void draw_ceilings(FILE *out, const picture *pic) {
   const double peak = pic->report->roofline.peak_gflops, bytes = pic->report->roofline.peak_gbytes_per_s;
-  /* The memory's ceiling begins where the picture does: at its left or at its lower edge. */
-  const double first = fmax(pic->x.least, pic->y.least / bytes), ridge = peak / bytes;
-  const double x0 = html_at(&pic->x, first), y0 = html_at(&pic->y, first * bytes);
-  const double x1 = html_at(&pic->x, ridge), y1 = html_at(&pic->y, peak);
-  const double angle = atan2(y1 - y0, x1 - x0), turn = angle * 57.29577951;
-  const double x = x0 + 0.06 * (x1 - x0) + 9 * sin(angle), y = y0 + 0.06 * (y1 - y0) - 9 * cos(angle);
-  fprintf(out, "<path class=\"roof\" d=\"M%.1f %.1fL%.1f %.1fL%.1f %.1f\"/>\n", x0, y0, x1, y1, RIGHT, y1);
-  fprintf(out,
-          "<text class=\"ceiling\" transform=\"translate(%.1f %.1f) rotate(%.2f)\">reading memory: %.1f GB/s</text>\n",
-          x, y, turn, bytes);
-  fprintf(out, "<text class=\"ceiling\" text-anchor=\"end\" x=\"%.1f\" y=\"%.1f\">arithmetic: %.1f GFLOP/s</text>\n",
-          RIGHT - 6, y1 - 8, peak);
+  const double *s = pic->slope;
+  fprintf(out, "<path class=\"roof\" d=\"M%.1f %.1fL%.1f %.1fL%.1f %.1f\"/>\n", s[0], s[1], s[2], s[3], RIGHT, s[3]);
+  fprintf(out, "<text class=\"ceiling\" transform=\"translate(%.1f %.1f) rotate(%.2f)\">", pic->text_x, pic->text_y,
+          atan2(s[3] - s[1], s[2] - s[0]) * 57.29577951);
+  fprintf(out, "reading memory: %.1f GB/s</text>\n<text class=\"ceiling\" ", bytes);
+  fprintf(out, "x=\"%.1f\" y=\"%.1f\">arithmetic: %.1f GFLOP/s</text>\n", pic->taken[PIECES].x, s[3] - 8, peak);
 }
 
 static void draw_legend(FILE *out, const picture *pic) {
@@ -177,6 +226,7 @@ static void name_missing(FILE *out, const picture *pic) {
 void html_roofline(FILE *out, const explain_report *r) {
   picture pic = {.report = r};
   collect(&pic);
+  place_ceilings(&pic);
   for (size_t i = 0; i < pic.count; i++) place_label(&pic, i);
   fputs(
       "<section><h2>Roofline</h2>\n"

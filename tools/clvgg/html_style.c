@@ -56,6 +56,7 @@ const char html_style[] =
     "footer{margin-top:40px;color:var(--soft);font-size:.85rem}\n"
     "@media print{body{padding:0;font-size:11pt}\n"
     "h2{break-after:avoid}\n"
+    "tfoot{display:table-row-group}\n"
     "tbody,.picture,.key{break-inside:avoid}\n"
     ".picture,.wide{overflow:visible}\n"
     ".picture svg{min-width:0}\n"

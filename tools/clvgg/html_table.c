@@ -45,6 +45,7 @@ static void alternative_row(FILE *out, const clvgg_alternative *a) {
     fputs("<td class=\"n\">", out);
     html_text(out, explain_slower(a, slower));
     fprintf(out, "</td><td colspan=\"3\">%s", a->in_network ? "in the network" : "by itself");
+    if (a->slower > 0) fprintf(out, ", own %.3f", a->ms / a->slower);
   }
   fputs("</td>", out);
   cell(out, a->source);
