@@ -46,9 +46,14 @@ static bool could_do(const wanted *w, const char *name) {
   return a->in != ALGO_RGB8 || w->wishes.rgb8;
 }
 
+/* The row that counts; NULL where there is none. */
+static const tuning_measurement *row_of(const tried *t) {
+  return t->failed ? t->failed : t->network ? t->network : t->alone;
+}
+
 static bool same_way(const tried *t, const tuning_measurement *row) {
-  const tuning_measurement *any = t->network ? t->network : t->alone ? t->alone : t->failed;
-  return strcmp(any->algorithm, row->algorithm) == 0 && strcmp(any->parameters, row->parameters) == 0;
+  const tuning_measurement *any = row_of(t);
+  return any && strcmp(any->algorithm, row->algorithm) == 0 && strcmp(any->parameters, row->parameters) == 0;
 }
 
 static void sort_in(wanted *w, const tuning_measurement *row, bool alone) {
@@ -88,8 +93,9 @@ static double ratio(const tuning_measurement *a, const tuning_measurement *own) 
 }
 
 static void describe(const tried *t, const tried *own, clvgg_alternative *out) {
-  const tuning_measurement *row = t->failed ? t->failed : t->network ? t->network : t->alone;
+  const tuning_measurement *row = row_of(t);
   *out = (clvgg_alternative){.in_network = row == t->network};
+  if (!row) return;
   snprintf(out->algorithm, sizeof out->algorithm, "%s", row->algorithm);
   snprintf(out->parameters, sizeof out->parameters, "%s", row->parameters);
   snprintf(out->source, sizeof out->source, "%s", tuning_source_name(row->source));

@@ -429,12 +429,11 @@ typedef struct clvgg_alternative {
   char algorithm[64];
   char parameters[192];
   char source[16]; /* whose result it is: "measured" (on this device), "imported", "preset" */
-  int in_network; /* 1: ms is its time as a step of the whole network; 0: by itself, where caches make it look faster, because
-                    * it was too slow there already to be tried in the network */
-  double ms; /* max_batch images; 0: it failed */
-  double
-      slower; /* ms as a multiple of the step's own time, taken in the same way; below 1: it is the faster one, but no
-                    * faster plan came of it (one in another memory layout needs conversions around it). 0: not known */
+  int in_network; /* 1: ms is its time as a step of the whole network; 0: by itself, where caches make it look faster, since
+                    * it was too slow even so to be tried in the network, or there was no time left for it */
+  double ms;      /* of max_batch images; 0: it failed */
+  double slower; /* ms as a multiple of the step's own time, taken in the same way. Below 1 it is the faster one, but no
+                    * faster plan came of it: in another memory layout it needs conversions around it. 0: not known */
   char fault[16];   /* "", or how it failed: "build", "crash", "hang", "error", "nan", "wrong". It is not tried again */
   char reason[256]; /* what was wrong, in words; "" when nothing */
 } clvgg_alternative;
@@ -453,7 +452,7 @@ typedef struct clvgg_tune_event {
   char algorithm[64]; /* "" for a plan */
   char parameters[192];
   double ms;      /* of a plan: a run of the network; of a candidate: its time by itself, 0 when it failed */
-  double best_ms; /* of a plan: the least of those so far. 0 for a candidate */
+  double best_ms; /* of a plan: the least of those so far; 0 for a candidate */
   char fault[16]; /* "", or how the candidate failed, as above */
 } clvgg_tune_event;
 

@@ -65,15 +65,16 @@ size_t html_ticks(const html_axis *a, double ticks[HTML_MOST_TICKS]) {
   size_t count = 0;
   if (!a->is_log) {
     const double step = step_of(a->most - a->least);
-    for (double i = ceil(a->least / step - 1e-9) + 0.0 /* no -0 */;
-         i * step <= a->most * (1 + 1e-9) && count < HTML_MOST_TICKS; i++)
-      ticks[count++] = i * step;
+    const double first = ceil(a->least / step - 1e-9);
+    for (; count < HTML_MOST_TICKS && (first + (double)count) * step <= a->most * (1 + 1e-9); count++)
+      ticks[count] = (first + (double)count) * step;
     return count;
   }
   const size_t each = a->most / a->least < 2e3 ? CLI_LENGTH(factors) : 1;
-  for (double power = pow(10, floor(log10(a->least))); power <= a->most; power *= 10)
+  const int first = (int)floor(log10(a->least)), last = (int)floor(log10(a->most));
+  for (int exponent = first; exponent <= last; exponent++)
     for (size_t i = 0; i < each && count < HTML_MOST_TICKS; i++) {
-      const double tick = power * factors[i];
+      const double tick = pow(10, exponent) * factors[i];
       if (tick >= a->least * (1 - 1e-9) && tick <= a->most * (1 + 1e-9)) ticks[count++] = tick;
     }
   return count;

@@ -145,11 +145,12 @@ static int is_free(const picture *pic, size_t own, const rectangle *place) {
 static void place_label(picture *pic, size_t own) {
   point *p = &pic->points[own];
   const double width = CHARACTER * (double)strlen(p->step->plan.name) + 4;
-  for (double distance = 0; distance < 240; distance += 8)
+  for (int ring = 0; ring < 30; ring++)
     for (int i = 0; i < 16; i++) {
       /* 0, 1, -1, 2, -2, ... sixteenths of a turn. */
-      const double angle = (i % 2 ? 1 : -1) * ((i + 1) / 2) * 0.3926990817;
-      const double side = cos(angle), up = sin(angle), away = RADIUS + 3 + distance;
+      const int turn = (i + 1) / 2;
+      const double angle = (i % 2 ? 0.3926990817 : -0.3926990817) * turn;
+      const double side = cos(angle), up = sin(angle), away = RADIUS + 3 + 8 * ring;
       const rectangle place = {p->x + away * side +
                                    (side > 0.1    ? 0
                                     : side < -0.1 ? -width
