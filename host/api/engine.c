@@ -4,14 +4,18 @@
 
 #include "api/model.h"
 #include "api/options.h"
+#include "device/device.h"
 #include "image/image.h"
+#include "tune/alternatives.h"
 #include "tune/chain.h"
 #include "tune/tuned.h"
 
 struct clvgg_engine {
   engine *engine;
   clvgg_model *model;
-  chain_report measuring; /* zeros without it */
+  chain_report measuring;          /* zeros without it */
+  const clvgg_device_info *device; /* of the engine, which retains it */
+  clvgg_engine_options options;    /* without what belongs to the caller: algorithm, progress, preprocess */
 };
 
 clvgg_status clvgg_engine_open(clvgg_device *device, const clvgg_model *model, const clvgg_engine_options *options,
@@ -36,6 +40,12 @@ clvgg_status clvgg_engine_open(clvgg_device *device, const clvgg_model *model, c
     return status;
   }
   e->model = model_retain(model);
+  e->device = device_info(device);
+  e->options = all;
+  e->options.algorithm = NULL;
+  e->options.preprocess = NULL;
+  e->options.progress = NULL;
+  e->options.progress_user = NULL;
   *out = e;
   return CLVGG_OK;
 }
@@ -115,4 +125,42 @@ void clvgg_engine_get_info(const clvgg_engine *e, clvgg_engine_info *out) {
 clvgg_status clvgg_engine_get_layer(const clvgg_engine *e, size_t index, clvgg_plan_layer *out) {
   if (!e || !out) return base_fail(CLVGG_ERROR_ARGUMENT, "clvgg_engine_get_layer: engine and out must not be NULL");
   return engine_get_layer(e->engine, index, out);
+}
+
+/* ---- what tuning knows */
+
+clvgg_status clvgg_engine_get_alternatives(const clvgg_engine *e, size_t index, clvgg_alternative **list,
+                                           size_t *count) {
+  if (list) *list = NULL;
+  if (count) *count = 0;
+  if (!e || !list || !count)
+    return base_fail(CLVGG_ERROR_ARGUMENT, "clvgg_engine_get_alternatives: engine, list and count must not be NULL");
+  const double *step_ms;
+  const plan *p = engine_plan(e->engine, &step_ms);
+  if (index >= p->count) return base_fail(CLVGG_ERROR_ARGUMENT, "layer %zu of an engine that has %zu", index, p->count);
+  return alternatives_of_step(e->device, &p->steps[index], &e->options, list, count);
+}
+
+void clvgg_alternatives_free(clvgg_alternative *list) {
+  free(list);
+}
+
+clvgg_status clvgg_engine_get_tune_history(const clvgg_engine *e, clvgg_tune_event **list, size_t *count) {
+  if (list) *list = NULL;
+  if (count) *count = 0;
+  if (!e || !list || !count)
+    return base_fail(CLVGG_ERROR_ARGUMENT, "clvgg_engine_get_tune_history: engine, list and count must not be NULL");
+  const network *net = model_network(e->model);
+  const clvgg_engine_options *o = &e->options;
+  layer *layers = NULL;
+  size_t layer_count = 0;
+  clvgg_status status = network_layers(net, o->height ? o->height : net->input.h, o->width ? o->width : net->input.w,
+                                       o->softmax != 0, &layers, &layer_count);
+  if (!status) status = alternatives_history(e->device, layers, layer_count, o, list, count);
+  free(layers);
+  return status;
+}
+
+void clvgg_tune_history_free(clvgg_tune_event *list) {
+  free(list);
 }

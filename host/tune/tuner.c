@@ -86,6 +86,7 @@ static void keep_fault(tuner *t, const char *fault, const char *why) {
   row.session = t->session;
   snprintf(row.reason, sizeof row.reason, "%s", why);
   keep(t, tuning_record(t->db, &t->key, &row));
+  keep_event(t, 0, 0);
   t->progress.failed++;
   base_log("tuning: %s [%s] on %s: %s: %s", row.algorithm, row.parameters, row.problem, fault, why);
 }

@@ -420,6 +420,47 @@ CLVGG_API clvgg_status clvgg_tuning_export(const char *path);
  * new here. All or, on an error, nothing. */
 CLVGG_API clvgg_status clvgg_tuning_import(const char *path, size_t *rows, size_t *changed);
 
+/* ---- what tuning knows about an engine's plan. Both calls read the user's tuning database, and of it only what was found on exactly this
+ * device, driver, kernels and version of the library. Nothing known is no error: *list is NULL then, and *count 0, as on every
+ * failure. CLVGG_ERROR_IO when the database cannot be read, for other processes keep it locked. They do not use the device. */
+
+/* A way to compute a step of the plan that tuning tried, and that is not the step's own. */
+typedef struct clvgg_alternative {
+  char algorithm[64];
+  char parameters[192];
+  char source[16]; /* whose result it is: "measured" (on this device), "imported", "preset" */
+  int in_network; /* 1: ms is its time as a step of the whole network; 0: by itself, where caches make it look faster, since
+                    * it was too slow even so to be tried in the network, or there was no time left for it */
+  double ms;      /* of max_batch images; 0: it failed */
+  double slower; /* ms as a multiple of the step's own time, taken in the same way. Below 1 it is the faster one, but no
+                    * faster plan came of it: in another memory layout it needs conversions around it. 0: not known */
+  char fault[16];   /* "", or how it failed: "build", "crash", "hang", "error", "nan", "wrong". It is not tried again */
+  char reason[256]; /* what was wrong, in words; "" when nothing */
+} clvgg_alternative;
+
+/* Those of step index (below clvgg_engine_info's layers, else CLVGG_ERROR_ARGUMENT) that the engine's options allow: first those
+ * timed in the network, fastest first, then those timed by themselves, fastest first, then those that failed. *list is an array of
+ * *count entries that the caller releases with clvgg_alternatives_free. */
+CLVGG_API clvgg_status clvgg_engine_get_alternatives(const clvgg_engine *engine, size_t index, clvgg_alternative **list,
+                                                     size_t *count);
+CLVGG_API void clvgg_alternatives_free(clvgg_alternative *list);
+
+/* One event of the last tuning of the engine's network with its options: a run of a whole plan, or a candidate for a layer. */
+typedef struct clvgg_tune_event {
+  double seconds;     /* since that tuning began */
+  char layer[52];     /* the first layer that the candidate is for, "conv3_2"; "" for a plan */
+  char algorithm[64]; /* "" for a plan */
+  char parameters[192];
+  double ms;      /* of a plan: a run of the network; of a candidate: its time by itself, 0 when it failed */
+  double best_ms; /* of a plan: the least of those so far; 0 for a candidate */
+  char fault[16]; /* "", or how the candidate failed, as above */
+} clvgg_tune_event;
+
+/* All of them in their order. *list is an array of *count entries that the caller releases with clvgg_tune_history_free. */
+CLVGG_API clvgg_status clvgg_engine_get_tune_history(const clvgg_engine *engine, clvgg_tune_event **list,
+                                                     size_t *count);
+CLVGG_API void clvgg_tune_history_free(clvgg_tune_event *list);
+
 /* ------------------------------------------------------------------ answers */
 
 /* The k largest of n scores, largest first, the lower index first among equals: index (k), and probability (k, may be NULL)
