@@ -118,11 +118,17 @@ static clvgg_status fail(candidate *one, candidate_fault fault, const char *why)
   return CLVGG_OK;
 }
 
+/* What the compiler said, where it is told: what comes before, such as all options, is in the candidate already. */
+static const char *compiler_words(const char *text) {
+  const char *error = strstr(text, "error: ");
+  return error ? error : text;
+}
+
 /* What a candidate may do wrong; everything else ends the search. */
 static clvgg_status judge(candidate *one, clvgg_status status, bool finite, const char *why) {
   switch (status) {
     case CLVGG_ERROR_BUILD:
-      return fail(one, FAULT_BUILD, clvgg_last_error());
+      return fail(one, FAULT_BUILD, compiler_words(clvgg_last_error()));
     case CLVGG_ERROR_MISMATCH:
       return fail(one, finite ? FAULT_WRONG : FAULT_NAN, why);
     case CLVGG_ERROR_DEVICE:
