@@ -75,6 +75,14 @@ static const char *plan_with_naive_end(void) {
   return edited(last_step, "fc_f32_naive 1");
 }
 
+/* The answer is right, and it is told that the plan is not used. */
+static void expect_refusal(const char *what) {
+  run("classify -v --json -m " MODEL " %s", image);
+  expect_code(0);
+  if (!is_right_answer(last.out)) fail_msg("%s: another answer than without tuning: %s", what, last.out);
+  if (!strstr(last.err, "the tuned plan is not used")) fail_msg("%s: not told: %s", what, last.err);
+}
+
 static void plans_that_do_not_fit_are_not_used(void **state) {
   (void)state;
   static char many[sizeof found.steps];
@@ -95,9 +103,8 @@ static void plans_that_do_not_fit_are_not_used(void **state) {
       {"one step", last_step},
   };
   for (size_t i = 0; i < sizeof plans / sizeof *plans; i++) {
-    print_message("%s\n", plans[i].what);
     store_plan(&key, plans[i].steps);
-    expect_right_answer();
+    expect_refusal(plans[i].what);
   }
   static const char *const ends[] = {
       "fc_f32_quantum [ROWS=4] 1",                 /* unknown */
@@ -115,10 +122,8 @@ static void plans_that_do_not_fit_are_not_used(void **state) {
       "fc_f32_naive 1 of a later version",
   };
   for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
-    print_message("%s\n", ends[i]);
     store_plan(&key, edited(last_step, ends[i]));
-    expect_right_answer();
-    expect_source(NULL);
+    expect_refusal(ends[i]);
   }
 }
 
@@ -153,12 +158,8 @@ static void another_drivers_plan_that_is_wrong_now_is_refused(void **state) {
   planted_kernels(kernels, "fc_naive.cl", "sum += weights", "sum -= weights");
   setenv("CLVGG_KERNEL_DIR", kernels, 1);
   expect_source(NULL);
-  run("classify -v --json -m " MODEL " %s", image);
+  expect_refusal("fc_f32_naive is wrong");
   unsetenv("CLVGG_KERNEL_DIR");
-  expect_code(0);
-  assert_true(is_right_answer(last.out));
-  if (!strstr(last.err, "the tuned plan is not used") || !strstr(last.err, "fc_f32_naive"))
-    fail_msg("not told: %s", last.err);
 }
 
 /* ---- databases that cannot be used */
@@ -228,10 +229,10 @@ static void the_file_is_damaged(void **state) {
   store_plan(&key, plan_with_naive_end());
   const size_t bytes = read_file(database, good, sizeof good);
   assert_true(bytes > 4096 && bytes < sizeof good);
-  for (size_t i = 0; i < 12; i++) {
+  for (size_t i = 0; i < 10; i++) {
     memcpy(bad, good, bytes);
-    for (size_t at = i * 41; at < bytes; at += i < 6 ? 97 : 4999) bad[at] ^= (unsigned char)(1 << i % 8);
-    if (i == 11) memcpy(bad + 60, "\xff\xff\xff\xff", 4); /* user_version: what is of no version */
+    for (size_t at = i * 41; at < bytes; at += i < 4 ? 97 : 4999) bad[at] ^= (unsigned char)(1 << i % 8);
+    if (i == 9) memcpy(bad + 60, "\xff\xff\xff\xff", 4); /* user_version: what is of no version */
     remove_database();
     char path[4096];
     make_path(path, "clvgg");
