@@ -59,6 +59,11 @@ struct algo {
   double weight_error;
   const algo_param *params; /* ends at a NULL name; may be NULL */
 
+  /* ---- what parameters need of the device: checked before anything is built. Each may be NULL: nothing worth a check. */
+  void (*group)(const int *param, size_t local[3]); /* the work-group that it launches */
+  uint64_t (*local_bytes)(const int *param);        /* of local memory that a group uses */
+  size_t (*registers)(const int *param); /* vectors of block floats that a work-item holds at once, on a CPU */
+
   /* The values that rules pick from the device's capabilities and the shape. */
   void (*choose)(const clvgg_device_info *dev, const algo_problem *p, int *param);
   /* False, with the reason in why (ALGO_WHY_BYTES), when it cannot run these parameters on this device and shape. */

@@ -28,10 +28,14 @@ static void choose(const clvgg_device_info *dev, const algo_problem *p, int *par
   param[OC_BLOCKS] = p->shape.out.c > p->block ? 2 : 1;
 }
 
+/* The sums, and a vector of weights and one of an input channel. */
+static size_t registers(const int *param) {
+  return (size_t)(param[TILE] * param[OC_BLOCKS]) + 2;
+}
+
 static bool supports(const clvgg_device_info *dev, const algo_problem *p, const int *param, char *why) {
+  (void)param;
   if (!blocked_supported(dev, p, why)) return false;
-  if (param[TILE] * param[OC_BLOCKS] > (p->block == 16 ? 28 : 14))
-    return algo_refuse(why, "TILE=%d OC_BLOCKS=%d do not fit the vector registers", param[TILE], param[OC_BLOCKS]);
   const double bytes = 36.0 * (double)(p->shape.in.c + p->block) * (double)(p->shape.out.c + 2 * p->block);
   if (bytes > (double)dev->max_alloc_bytes)
     return algo_refuse(why, "weights of %.0f MiB exceed the largest buffer of %llu MiB", bytes / 1048576,
@@ -146,6 +150,7 @@ const algo algo_conv_direct_nchwc = {
     .in = ALGO_NCHWC,
     .out = ALGO_NCHWC,
     .params = params,
+    .registers = registers,
     .choose = choose,
     .supports = supports,
     .iterations = iterations,
@@ -161,6 +166,7 @@ const algo algo_conv_direct_image = {
     .in = ALGO_NCHW,
     .out = ALGO_NCHWC,
     .params = params,
+    .registers = registers,
     .choose = choose,
     .supports = supports_image,
     .iterations = iterations,
@@ -176,6 +182,7 @@ const algo algo_conv_direct_pixels = {
     .in = ALGO_RGB8,
     .out = ALGO_NCHWC,
     .params = params,
+    .registers = registers,
     .choose = choose,
     .supports = supports_image,
     .iterations = iterations,

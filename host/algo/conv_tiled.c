@@ -21,6 +21,11 @@ static uint64_t local_bytes(const int *param) {
   return (uint64_t)param[TILE_IC] * (halo_elements(param) + 9 * (uint64_t)param[ITEM_OC]) * sizeof(float);
 }
 
+static void group(const int *param, size_t local[3]) {
+  local[0] = (size_t)param[GROUP_X];
+  local[1] = (size_t)param[GROUP_Y];
+}
+
 static bool group_fits(const clvgg_device_info *dev, const int *param) {
   return (size_t)param[GROUP_X] * (size_t)param[GROUP_Y] <= dev->max_work_group &&
          (size_t)param[GROUP_X] <= dev->max_work_item[0] && (size_t)param[GROUP_Y] <= dev->max_work_item[1];
@@ -43,12 +48,6 @@ static void choose(const clvgg_device_info *dev, const algo_problem *p, int *par
 }
 
 static bool supports(const clvgg_device_info *dev, const algo_problem *p, const int *param, char *why) {
-  if (!group_fits(dev, param))
-    return algo_refuse(why, "a work-group of %d x %d exceeds the device's limit of %zu", param[GROUP_X], param[GROUP_Y],
-                       dev->max_work_group);
-  if (local_bytes(param) > dev->local_bytes)
-    return algo_refuse(why, "it needs %llu bytes of local memory, the device has %llu",
-                       (unsigned long long)local_bytes(param), (unsigned long long)dev->local_bytes);
   return pack_fits(dev, &p->shape, (size_t)param[ITEM_OC], false, why);
 }
 
@@ -86,6 +85,8 @@ const algo algo_conv_tiled = {
     .in = ALGO_NCHW,
     .out = ALGO_NCHW,
     .params = params,
+    .group = group,
+    .local_bytes = local_bytes,
     .choose = choose,
     .supports = supports,
     .iterations = iterations,

@@ -203,10 +203,13 @@ static size_t fused_bytes(const clvgg_device_info *dev, const algo_problem *p, c
   return fused_groups(dev) * (g.freqs + 1) * slot_floats(&g, param) * sizeof(float);
 }
 
+/* The multiplication's sums, and a vector of weights and one of an input channel. */
+static size_t registers(const int *param) {
+  return (size_t)(param[TILES] * param[OC_BLOCKS]) + 2;
+}
+
 static bool supports(const clvgg_device_info *dev, const algo_problem *p, const int *param, char *why) {
   if (!blocked_supported(dev, p, why)) return false;
-  if (param[TILES] * param[OC_BLOCKS] > (p->block == 16 ? 28 : 14))
-    return algo_refuse(why, "TILES=%d OC_BLOCKS=%d do not fit the vector registers", param[TILES], param[OC_BLOCKS]);
   const geometry g = measure(p, param);
   if (weight_bytes(&g, param) > (double)dev->max_alloc_bytes)
     return algo_refuse(why, "transformed weights of %.0f MiB exceed the largest buffer of %llu MiB",
@@ -416,6 +419,7 @@ const algo algo_conv_winograd = {
     .error_growth = 8, /* F(6, 3)'s constants spread over three orders of magnitude */
     .pools = true,
     .params = staged_params,
+    .registers = registers,
     .choose = choose_staged,
     .supports = supports,
     .iterations = staged_iterations,
@@ -435,6 +439,7 @@ const algo algo_conv_winograd_fused = {
     .error_growth = 8, /* F(6, 3)'s constants spread over three orders of magnitude */
     .pools = true,
     .params = fused_params,
+    .registers = registers,
     .choose = choose_fused,
     .supports = supports,
     .iterations = fused_iterations,

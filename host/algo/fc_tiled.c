@@ -16,6 +16,10 @@ static uint64_t local_bytes(const int *param) {
   return param[GROUP] > 1 ? (uint64_t)(param[ROWS] * param[IMAGES] * param[GROUP]) * sizeof(float) : 0;
 }
 
+static void group(const int *param, size_t local[3]) {
+  local[0] = (size_t)param[GROUP];
+}
+
 static bool group_fits(const clvgg_device_info *dev, const int *param) {
   return (size_t)param[GROUP] <= dev->max_work_group && (size_t)param[GROUP] <= dev->max_work_item[0];
 }
@@ -31,11 +35,7 @@ static void choose(const clvgg_device_info *dev, const algo_problem *p, int *par
 }
 
 static bool supports(const clvgg_device_info *dev, const algo_problem *p, const int *param, char *why) {
-  if (!group_fits(dev, param))
-    return algo_refuse(why, "a work-group of %d exceeds the device's limit of %zu", param[GROUP], dev->max_work_group);
-  if (local_bytes(param) > dev->local_bytes)
-    return algo_refuse(why, "it needs %llu bytes of local memory, the device has %llu",
-                       (unsigned long long)local_bytes(param), (unsigned long long)dev->local_bytes);
+  (void)param;
   return pack_fits(dev, &p->shape, 1, true, why);
 }
 
@@ -77,6 +77,8 @@ const algo algo_fc_tiled = {
     .in = ALGO_NCHW,
     .out = ALGO_NCHW,
     .params = params,
+    .group = group,
+    .local_bytes = local_bytes,
     .choose = choose,
     .supports = supports,
     .iterations = iterations,

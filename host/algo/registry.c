@@ -85,6 +85,33 @@ static bool is_consistent(const layer_shape *s) {
   return false;
 }
 
+/* Vector registers of CPUs, by the floats that fit into one: AVX-512 has 32, and SSE, AVX and AVX2 have 16 in 64-bit mode (Intel 64 and
+ * IA-32 Architectures Software Developer's Manual, volume 1). NEON's 32 are not counted on. */
+static size_t vector_registers(size_t block) {
+  return block >= 16 ? 32 : 16;
+}
+
+/* Whether the device has what the parameters need. */
+static bool fits_device(const algo *a, const clvgg_device_info *dev, const algo_problem *p, const int *param,
+                        char *why) {
+  size_t local[3] = {1, 1, 1};
+  if (a->group) a->group(param, local);
+  if (local[0] * local[1] * local[2] > dev->max_work_group || local[0] > dev->max_work_item[0] ||
+      local[1] > dev->max_work_item[1] || local[2] > dev->max_work_item[2])
+    return algo_refuse(why, "a work-group of %zu x %zu x %zu exceeds the device's limit of %zu (%zu x %zu x %zu)",
+                       local[0], local[1], local[2], dev->max_work_group, dev->max_work_item[0], dev->max_work_item[1],
+                       dev->max_work_item[2]);
+  const uint64_t bytes = a->local_bytes ? a->local_bytes(param) : 0;
+  if (bytes > dev->local_bytes)
+    return algo_refuse(why, "it needs %llu bytes of local memory, the device has %llu", (unsigned long long)bytes,
+                       (unsigned long long)dev->local_bytes);
+  const size_t vectors = a->registers && dev->type == CLVGG_DEVICE_CPU ? a->registers(param) : 0;
+  if (vectors > vector_registers(p->block))
+    return algo_refuse(why, "it holds %zu vectors of %zu floats at once, the processor has %zu registers", vectors,
+                       p->block, vector_registers(p->block));
+  return true;
+}
+
 bool algo_supports(const algo *a, const clvgg_device_info *dev, const algo_problem *p, const int *param, char *why) {
   char text[128];
   if (a->op != p->shape.op)
@@ -99,7 +126,7 @@ bool algo_supports(const algo *a, const clvgg_device_info *dev, const algo_probl
                        layer_shape_text(&p->shape, text, sizeof text));
   for (size_t i = 0; a->params && a->params[i].name; i++)
     if (!is_legal(&a->params[i], param[i])) return algo_refuse(why, "%s cannot be %d", a->params[i].name, param[i]);
-  if (!a->supports(dev, p, param, why)) return false;
+  if (!fits_device(a, dev, p, param, why) || !a->supports(dev, p, param, why)) return false;
   const uint64_t iterations = a->iterations(p, param);
   if (dev->max_iterations && iterations > dev->max_iterations)
     return algo_refuse(why, "a work-item would run %llu loop iterations, and this driver stops silently after %llu",

@@ -9,7 +9,7 @@
 #include "base/size.h"
 #include "engine/trusted.h"
 #include "measure/roofline.h"
-#include "reference/reference.h"
+#include "tune/internal.h"
 #include "tune/screen.h"
 #include "tune/tuned.h"
 
@@ -31,23 +31,6 @@ static const double again_factors[] = {1.25, 1.1, 1.05};
  * next. What failed or was passed over: longer than anything that works. */
 #define NEW_SECONDS    1e-12
 #define FAILED_SECONDS 1e6
-
-struct chain {
-  clvgg_device *dev;
-  engine *engine;
-  clvgg_engine_options options;
-  const search_options *search;
-  plan_options wishes;
-  pixel_map pixels; /* of the first layer, if its input is pixels */
-  layer *layers;    /* (count) */
-  size_t count;
-  double start_ms; /* on device_host_ms's clock */
-  clvgg_roofline roofline;
-  plan_costs measured;
-  candidates candidates;
-  plan untuned;           /* by the models */
-  float *images, *logits; /* (max_batch, C, H, W), of which pixels are the first bytes; (max_batch, classes) */
-};
 
 static void tell(const chain *c, size_t done, size_t total) {
   if (c->options.progress) c->options.progress(done, total, c->options.progress_user);
@@ -157,12 +140,6 @@ static clvgg_status time_steps(chain *c) {
   return CLVGG_OK;
 }
 
-/* What a candidate may do wrong; everything else ends the measuring. */
-static bool is_candidates_fault(clvgg_status status) {
-  return status == CLVGG_ERROR_DEVICE || status == CLVGG_ERROR_BUILD || status == CLVGG_ERROR_TOO_LARGE ||
-         status == CLVGG_ERROR_UNSUPPORTED;
-}
-
 /* One plan with something new, made and timed; *more is false when there is none. */
 static clvgg_status explore(chain *c, bool *more) {
   plan p;
@@ -174,7 +151,7 @@ static clvgg_status explore(chain *c, bool *more) {
   }
   clvgg_status status = engine_change_plan(c->engine, c->layers, &p);
   if (!status) status = time_steps(c);
-  if (!is_candidates_fault(status)) return status;
+  if (!chain_is_fault(status)) return status;
   base_log("device '%s': %s; what was new in that plan is not used", device_info(c->dev)->name, clvgg_last_error());
   const double *step_ms;
   set_state(c, engine_plan(c->engine, &step_ms), CANDIDATE_NEW, CANDIDATE_FAILED);
@@ -312,84 +289,6 @@ bool chain_know(chain *c, const algo *a, const algo_problem *p, const int *param
   if (alone_ms > 0) one->alone_ms = alone_ms;
   if (seconds > 0 && costs_add(&c->measured, a, p, param, seconds) == CLVGG_OK) one->state = CANDIDATE_TIMED;
   return true;
-}
-
-/* ---- the plan found beside the models' */
-
-/* Turns, and timed runs of a plan in a turn. Slow devices have fewer turns. */
-#define TURNS      6
-#define TURN_RUNS  4
-#define COMPARE_MS 8000.0
-/* How much of the largest logit a plan's logits may be away from another's: f32 rounding of some twenty layers, or that of weights. */
-#define LOGITS_TOLERANCE      1e-4
-#define LOGITS_TOLERANCE_HALF 1e-2
-
-/* Copies p into the engine and runs it; the least time. */
-static clvgg_status run_plan(chain *c, const plan *p, double *ms) {
-  plan copy;
-  TRY(plan_copy(p, &copy));
-  TRY(engine_change_plan(c->engine, c->layers, &copy));
-  const double *step_ms;
-  const plan *now = engine_plan(c->engine, &step_ms);
-  *ms = INFINITY;
-  for (int run = 0; run <= TURN_RUNS; run++) {
-    TRY(engine_profile(c->engine, c->images, c->options.max_batch, c->logits, NULL));
-    if (run > 0) *ms = fmin(*ms, sum_ms(now, step_ms));
-  }
-  return CLVGG_OK;
-}
-
-static int compare_numbers(const void *left, const void *right) {
-  const double a = *(const double *)left, b = *(const double *)right;
-  return (a > b) - (a < b);
-}
-
-static clvgg_status run_turns(chain *c, const plan *found, float *expected, chain_verdict *out) {
-  const size_t logits = c->options.max_batch * shape3_elements(c->layers[c->count - 1].shape.out);
-  const double start = device_host_ms();
-  double ratio[TURNS];
-  size_t turns = 0;
-  out->ms = out->untuned_ms = INFINITY;
-  while (turns < TURNS && (turns == 0 || device_host_ms() - start < COMPARE_MS)) {
-    double ms, untuned_ms;
-    TRY(run_plan(c, &c->untuned, &untuned_ms));
-    memcpy(expected, c->logits, logits * sizeof *expected);
-    TRY(run_plan(c, found, &ms));
-    out->logits_error = fmax(out->logits_error, reference_compare(c->logits, expected, logits).max_rel);
-    out->ms = fmin(out->ms, ms);
-    out->untuned_ms = fmin(out->untuned_ms, untuned_ms);
-    ratio[turns++] = ms / untuned_ms;
-  }
-  qsort(ratio, turns, sizeof *ratio, compare_numbers);
-  out->ratio = turns % 2 ? ratio[turns / 2] : (ratio[turns / 2 - 1] + ratio[turns / 2]) / 2;
-  out->right =
-      out->logits_error <= (c->options.precision == CLVGG_PRECISION_F16W ? LOGITS_TOLERANCE_HALF : LOGITS_TOLERANCE);
-  return CLVGG_OK;
-}
-
-clvgg_status chain_compare(chain *c, chain_verdict *out) {
-  const double *step_ms;
-  plan found;
-  *out = (chain_verdict){.ratio = 1};
-  TRY(plan_copy(engine_plan(c->engine, &step_ms), &found));
-  const size_t logits = c->options.max_batch * shape3_elements(c->layers[c->count - 1].shape.out);
-  float *expected = malloc(logits * sizeof *expected);
-  clvgg_status status = expected ? run_turns(c, &found, expected, out)
-                                 : base_fail(CLVGG_ERROR_MEMORY, "no memory for %zu logits", logits);
-  free(expected);
-  /* Whatever the device reports, the models' plan has run. */
-  if (is_candidates_fault(status)) {
-    out->right = false;
-    status = CLVGG_OK;
-  }
-  if (!status) {
-    const plan *winner = out->right && out->ratio < 1 ? &found : &c->untuned;
-    plan copy;
-    status = plan_copy(winner, &copy);
-    if (!status) status = engine_change_plan(c->engine, c->layers, &copy);
-  }
-  plan_free(&found);
-  return status;
 }
 
 const plan *chain_plan(const chain *c) {

@@ -32,12 +32,12 @@ clvgg_status chain_search(chain *c, bool screen);
 
 /* How the plan found compares with the one that the models made, both run in turns. */
 typedef struct chain_verdict {
-  double ms, untuned_ms; /* the least time of a run, all steps */
+  double ms, untuned_ms; /* the least time of a run, images and logits copied */
   double ratio;          /* the median of their ratios in a turn */
   double logits_error;   /* the largest difference of the logits, relative to the largest logit */
   bool right;            /* logits agree as far as the precision says */
 } chain_verdict;
-/* Leaves the engine with the plan found where that is right and faster, else with the models'. */
+/* Leaves the engine with the plan found where that is right and clearly faster, else with the untuned one. */
 clvgg_status chain_compare(chain *c, chain_verdict *out);
 
 /* Of the chain's engine. */

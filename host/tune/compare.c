@@ -1,0 +1,85 @@
+/* The plan found beside the one without tuning: both run in turns, by one engine, so that there is memory for one only. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "reference/reference.h"
+#include "tune/internal.h"
+
+/* Turns, and timed runs of a plan in a turn. Slow devices have fewer turns. */
+#define TURNS      8
+#define TURN_RUNS  5
+#define COMPARE_MS 8000.0
+/* Another plan is worth it when it is faster by more than chance: with equal plans the median of the turns' ratios is some
+ * thousandths away from 1. */
+#define WORTH_RATIO 0.99
+/* How much of the largest logit a plan's logits may be away from another's: f32 rounding of some twenty layers, or that of weights. */
+#define LOGITS_TOLERANCE      1e-4
+#define LOGITS_TOLERANCE_HALF 1e-2
+
+/* Copies p into the engine and runs it as an application does, without clocks between the steps; the least time. */
+static clvgg_status run_plan(chain *c, const plan *p, double *ms) {
+  plan copy;
+  TRY(plan_copy(p, &copy));
+  TRY(engine_change_plan(c->engine, c->layers, &copy));
+  *ms = INFINITY;
+  for (int run = 0; run <= TURN_RUNS; run++) {
+    const double start = device_host_ms();
+    TRY(engine_run(c->engine, c->images, c->options.max_batch, c->logits));
+    if (run > 0) *ms = fmin(*ms, device_host_ms() - start);
+  }
+  return CLVGG_OK;
+}
+
+static int compare_numbers(const void *left, const void *right) {
+  const double a = *(const double *)left, b = *(const double *)right;
+  return (a > b) - (a < b);
+}
+
+static clvgg_status run_turns(chain *c, const plan *found, float *expected, chain_verdict *out) {
+  const size_t logits = c->options.max_batch * shape3_elements(c->layers[c->count - 1].shape.out);
+  const double start = device_host_ms();
+  double ratio[TURNS];
+  size_t turns = 0;
+  out->ms = out->untuned_ms = INFINITY;
+  while (turns < TURNS && (turns == 0 || device_host_ms() - start < COMPARE_MS)) {
+    double ms, untuned_ms;
+    TRY(run_plan(c, &c->untuned, &untuned_ms));
+    memcpy(expected, c->logits, logits * sizeof *expected);
+    TRY(run_plan(c, found, &ms));
+    out->logits_error = fmax(out->logits_error, reference_compare(c->logits, expected, logits).max_rel);
+    out->ms = fmin(out->ms, ms);
+    out->untuned_ms = fmin(out->untuned_ms, untuned_ms);
+    ratio[turns++] = ms / untuned_ms;
+  }
+  qsort(ratio, turns, sizeof *ratio, compare_numbers);
+  out->ratio = turns % 2 ? ratio[turns / 2] : (ratio[turns / 2 - 1] + ratio[turns / 2]) / 2;
+  out->right =
+      out->logits_error <= (c->options.precision == CLVGG_PRECISION_F16W ? LOGITS_TOLERANCE_HALF : LOGITS_TOLERANCE);
+  return CLVGG_OK;
+}
+
+clvgg_status chain_compare(chain *c, chain_verdict *out) {
+  const double *step_ms;
+  plan found;
+  *out = (chain_verdict){.ratio = 1};
+  TRY(plan_copy(engine_plan(c->engine, &step_ms), &found));
+  const size_t logits = c->options.max_batch * shape3_elements(c->layers[c->count - 1].shape.out);
+  float *expected = malloc(logits * sizeof *expected);
+  clvgg_status status = expected ? run_turns(c, &found, expected, out)
+                                 : base_fail(CLVGG_ERROR_MEMORY, "no memory for %zu logits", logits);
+  free(expected);
+  /* Whatever the device reports, the models' plan has run. */
+  if (chain_is_fault(status)) {
+    out->right = false;
+    status = CLVGG_OK;
+  }
+  if (!status) {
+    const plan *winner = out->right && out->ratio <= WORTH_RATIO ? &found : &c->untuned;
+    plan copy;
+    status = plan_copy(winner, &copy);
+    if (!status) status = engine_change_plan(c->engine, c->layers, &copy);
+  }
+  plan_free(&found);
+  return status;
+}
