@@ -21,8 +21,8 @@ static void help_says_how(void **state) {
   (void)state;
   run("tune --help");
   expect_code(0);
-  static const char *const words[] = {"--budget", "--exhaustive", "--layer", "--timeout", "--fresh", "--export",
-                                      "--import", "--rgb8",       "--batch", "Ctrl-C"};
+  static const char *const words[] = {"--budget", "--exhaustive", "--layer", "--timeout", "--fresh",
+                                      "--export", "--import",     "--rgb8",  "--batch",   "Ctrl-C"};
   for (size_t i = 0; i < sizeof words / sizeof *words; i++)
     if (!strstr(last.out, words[i])) fail_msg("no %s in %s", words[i], last.out);
 }
@@ -68,11 +68,16 @@ static void wrong_usage_is_2(void **state) {
   (void)state;
   static const struct {
     const char *line, *part;
-  } wrong[] = {{"tune --budget", "--budget needs a value"}, {"tune --budget -1", "--budget"},
-               {"tune --budget soon", "--budget"},          {"tune --timeout 0", "--timeout"},
-               {"tune --budget nan", "--budget"},           {"tune --batch 0", "--batch"},
-               {"tune --batch 1,,2", "--batch"},            {"tune x.pth", "x.pth"},
-               {"tune --arch vgg16 -m x.pth", "--arch"},    {"tune --algorithm conv_f32_nchw_naive", "--algorithm"}};
+  } wrong[] = {{"tune --budget", "--budget needs a value"},
+               {"tune --budget -1", "--budget"},
+               {"tune --budget soon", "--budget"},
+               {"tune --timeout 0", "--timeout"},
+               {"tune --budget nan", "--budget"},
+               {"tune --batch 0", "--batch"},
+               {"tune --batch 1,,2", "--batch"},
+               {"tune x.pth", "x.pth"},
+               {"tune --arch vgg16 -m x.pth", "--arch"},
+               {"tune --algorithm conv_f32_nchw_naive", "--algorithm"}};
   for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
     run("%s", wrong[i].line);
     expect_error(2, wrong[i].part);

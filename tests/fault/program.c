@@ -46,8 +46,8 @@ static bool same_top(const json_t *a, const json_t *b) {
   if (!json_is_array(a) || json_array_size(a) != json_array_size(b) || json_array_size(a) == 0) return false;
   for (size_t i = 0; i < json_array_size(a); i++) {
     const json_t *x = json_array_get(a, i), *y = json_array_get(b, i);
-    const double difference = json_number_value(json_object_get(x, "probability")) -
-                              json_number_value(json_object_get(y, "probability"));
+    const double difference =
+        json_number_value(json_object_get(x, "probability")) - json_number_value(json_object_get(y, "probability"));
     if (!json_equal(json_object_get(x, "index"), json_object_get(y, "index")) || !(fabs(difference) <= TOLERANCE))
       return false;
   }
@@ -117,7 +117,8 @@ pid_t start(const char *name, const char *setting, const char *format, ...) {
     setpgid(0, 0);
     const int in = open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (setting) putenv((char *)setting);
-    if (in < 0 || dup2(in, STDIN_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0 || dup2(err, STDERR_FILENO) < 0) _exit(127);
+    if (in < 0 || dup2(in, STDIN_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0 || dup2(err, STDERR_FILENO) < 0)
+      _exit(127);
     execv(words[0], words);
     _exit(127);
   }

@@ -51,8 +51,9 @@ static void read_rows(row_list *out) {
   assert_int_equal(sqlite3_step(s), SQLITE_ROW);
   assert_string_equal((const char *)sqlite3_column_text(s, 0), "ok");
   sqlite3_finalize(s);
-  static const char query[] = "SELECT device || '|' || problem || '|' || algorithm || '|' || parameters AS k, state, seconds,"
-                              " session FROM measurement ORDER BY k";
+  static const char query[] =
+      "SELECT device || '|' || problem || '|' || algorithm || '|' || parameters AS k, state, seconds,"
+      " session FROM measurement ORDER BY k";
   /* Killed before the tables were made: no rows. */
   if (sqlite3_prepare_v2(db, query, -1, &s, NULL) == SQLITE_OK) {
     while (sqlite3_step(s) == SQLITE_ROW) {

@@ -34,7 +34,8 @@ static const struct planted_fault {
      "if (outputs > 69) { for (int j = 0; j < STEP && row + j < outputs; j++)"
      " for (int n = 0; n < batch; n++) out[(size_t)n * outputs + row + j] = 0.25f; return; }",
      TUNING_WRONG, "off by"},
-    {"ROWS=1 IMAGES=8", "ROWS == 1 && IMAGES == 8", "bias += STEP * group * 0; lowest = NAN;"
+    {"ROWS=1 IMAGES=8", "ROWS == 1 && IMAGES == 8",
+     "bias += STEP * group * 0; lowest = NAN;"
      " for (int j = 0; j < STEP && row + j < outputs; j++)"
      " for (int n = 0; n < batch; n++) out[(size_t)n * outputs + row + j] = NAN; return;",
      TUNING_NAN, "not finite"},

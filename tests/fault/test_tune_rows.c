@@ -112,13 +112,13 @@ static void plans_that_do_not_fit_are_not_used(void **state) {
       "fc_f32_gemv [ROWS=4 IMAGES=12] 1",          /* legal each, not together */
       "fc_f32_gemv [ROWS=99999999999 IMAGES=1] 1", /* no number that fits */
       "fc_f32_gemv [ROWS=-1] 1",
-      "fc_f32_nchwc_gemv [ROWS=4 IMAGES=1] 1",     /* reads another layout */
-      "fc_f32_naive 2",                       /* more layers than are left */
-      "fc_f32_naive 0",                       /* no layer */
-      "fc_f32_naive 1; fc_f32_naive 1",  /* one too many */
-      "fc_f16w_gemv [ROWS=4 IMAGES=1] 1",          /* of a precision that nobody asked for */
-      "maxpool_f32_nchw_naive 1",                  /* another operation */
-      "fc_f32_naive [ROWS=4] 1",              /* has no parameters */
+      "fc_f32_nchwc_gemv [ROWS=4 IMAGES=1] 1", /* reads another layout */
+      "fc_f32_naive 2",                        /* more layers than are left */
+      "fc_f32_naive 0",                        /* no layer */
+      "fc_f32_naive 1; fc_f32_naive 1",        /* one too many */
+      "fc_f16w_gemv [ROWS=4 IMAGES=1] 1",      /* of a precision that nobody asked for */
+      "maxpool_f32_nchw_naive 1",              /* another operation */
+      "fc_f32_naive [ROWS=4] 1",               /* has no parameters */
       "fc_f32_naive 1 of a later version",
   };
   for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
