@@ -132,10 +132,16 @@ static void store_a_plan(void) {
     if (strstr(plans[i].network, " b1 f32") && !strstr(plans[i].network, "rgb8") &&
         !strstr(plans[i].network, "small") && strstr(plans[i].network, "3x32x32"))
       plan = &plans[i];
-  assert_non_null(plan);
+  if (!plan) {
+    fail_msg("no plan among %zu", count);
+    return;
+  }
   char *at = strstr(plan->steps, "; fc_");
   for (char *next = at; next; next = strstr(next + 1, "; fc_")) at = next;
-  assert_non_null(at);
+  if (!at) {
+    fail_msg("no fully connected layer in %s", plan->steps);
+    return;
+  }
   char rest[sizeof plan->steps];
   snprintf(rest, sizeof rest, "%s", strchr(at + 2, ';') ? strchr(at + 2, ';') : "");
   snprintf(at, sizeof plan->steps - (size_t)(at - plan->steps), "; fc_f32_naive 1%s", rest);
@@ -228,11 +234,8 @@ static void interrupted(const char *name, int times, bool verdict) {
   json_t *list = json_loads(out, 0, NULL);
   assert_int_equal(json_array_size(list), 1);
   const json_t *r = json_array_get(list, 0);
-  if (verdict) {
-    check_report(r, 1);
-  } else if (strstr(text(r, "reason"), "ended before") == NULL) {
-    check_report(r, 1); /* it was as fast as the second signal */
-  }
+  /* The end may have been as fast as the second signal. */
+  if (verdict || !strstr(text(r, "reason"), "ended before")) check_report(r, 1);
   json_decref(list);
   free(out);
   free(err);

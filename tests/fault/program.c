@@ -100,15 +100,23 @@ static int open_output(const char *name, const char *suffix) {
   return open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 }
 
-pid_t start(const char *name, const char *setting, const char *format, ...) {
-  char line[8192], *words[MOST_WORDS + 2] = {getenv("CLVGG_CLI")}, *rest = NULL;
-  size_t count = 1;
-  va_list list;
-  va_start(list, format);
-  vsnprintf(line, sizeof line, format, list);
-  va_end(list);
+/* The program and the words of a line, which holds them; words has room for MOST_WORDS + 2. */
+static void make_words(char *line, size_t bytes, char **words, const char *format, va_list list) {
+  char *rest = NULL;
+  size_t count = 0;
+  vsnprintf(line, bytes, format, list);
+  words[count++] = getenv("CLVGG_CLI");
   for (char *word = strtok_r(line, " ", &rest); word && count <= MOST_WORDS; word = strtok_r(NULL, " ", &rest))
     words[count++] = word;
+  words[count] = NULL;
+}
+
+pid_t start(const char *name, const char *setting, const char *format, ...) {
+  char line[8192], *words[MOST_WORDS + 2];
+  va_list list;
+  va_start(list, format);
+  make_words(line, sizeof line, words, format, list);
+  va_end(list);
   const int out = open_output(name, "out"), err = open_output(name, "err");
   assert_true(out >= 0 && err >= 0);
   const pid_t pid = fork();

@@ -43,6 +43,7 @@ static const struct planted_fault {
 #define FAULTS (sizeof faults / sizeof *faults)
 /* Each is there for plain and for blocked activations. */
 static const char *const algorithms[] = {"fc_f32_gemv", "fc_f32_nchwc_gemv"};
+#define ALGORITHMS (sizeof algorithms / sizeof *algorithms)
 
 /* --timeout: far longer than any that does not hang takes. */
 #define TUNE "tune -v --json --exhaustive --layer " LAYER " --timeout 5 -m " MODEL
@@ -63,8 +64,7 @@ static void plant(void) {
 
 static const struct planted_fault *fault_of(const char *algorithm, const char *parameters) {
   bool planted = false;
-  for (size_t i = 0; i < sizeof algorithms / sizeof *algorithms; i++)
-    planted = planted || strcmp(algorithm, algorithms[i]) == 0;
+  for (size_t i = 0; i < ALGORITHMS; i++) planted = planted || strcmp(algorithm, algorithms[i]) == 0;
   for (size_t i = 0; planted && i < FAULTS; i++)
     if (strcmp(parameters, faults[i].parameters) == 0) return &faults[i];
   return NULL;
@@ -89,7 +89,7 @@ static void check_rows(void) {
   }
   free(rows);
   tuning_close(&t);
-  assert_int_equal(found, FAULTS * sizeof algorithms / sizeof *algorithms);
+  assert_int_equal(found, FAULTS * ALGORITHMS);
   assert_true(right > 0);
 }
 
@@ -162,7 +162,8 @@ static void change_driver(void) {
 static void another_drivers_failures_do_not_count(void **state) {
   (void)state;
   change_driver();
-  tune("failed", (FAULTS - 1) * sizeof algorithms / sizeof *algorithms, 100);
+  const size_t again = (FAULTS - 1) * ALGORITHMS;
+  tune("failed", (double)again, 100);
 }
 
 /* They are not tried by themselves for their time, which is that of a launch, and no plan without tuning here has one. */
