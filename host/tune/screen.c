@@ -45,8 +45,9 @@ typedef struct screen {
   reference_samples samples;
 } screen;
 
+/* name NULL: what belongs to no layer, and is in any search. */
 static bool is_selected(const search_options *options, const char *name) {
-  return !options->layer || strcmp(options->layer, name) == 0;
+  return !options->layer || !name || strcmp(options->layer, name) == 0;
 }
 
 static void add_subject(screen *s, const algo_problem *p, const layer *l, const char *name) {
@@ -62,11 +63,19 @@ static void add_subject(screen *s, const algo_problem *p, const layer *l, const 
   one->weighted = layer_row_length(&p->shape) > 0;
 }
 
+/* A change of layout: it may crash like anything else, and is soon checked. */
+static void add_change(screen *s, algo_problem *p, shape3 shape, const layer *l) {
+  p->shape = (layer_shape){.op = LAYER_CONVERT, .in = shape, .out = shape};
+  add_subject(s, p, l, NULL);
+}
+
 static clvgg_status make_subjects(screen *s, const layer *layers, size_t count, size_t batch) {
-  s->subjects = calloc(2 * count, sizeof *s->subjects);
+  s->subjects = calloc(4 * count, sizeof *s->subjects);
   if (!s->subjects) return base_fail(CLVGG_ERROR_MEMORY, "no memory to search %zu layers", count);
   algo_problem p = {.batch = batch, .block = algo_block(device_info(s->dev))};
   for (size_t i = 0; i < count; i++) {
+    add_change(s, &p, layers[i].shape.in, &layers[i]);
+    add_change(s, &p, layers[i].shape.out, &layers[i]);
     p.shape = layers[i].shape;
     add_subject(s, &p, &layers[i], layers[i].name);
     if (!plan_pooled_shape(layers, count, i, &p.shape)) continue;
@@ -118,11 +127,17 @@ static clvgg_status fail(candidate *one, candidate_fault fault, const char *why)
   return CLVGG_OK;
 }
 
+/* What the compiler said, where it is told: what comes before, such as all options, is in the candidate already. */
+static const char *compiler_words(const char *text) {
+  const char *error = strstr(text, "error: ");
+  return error ? error : text;
+}
+
 /* What a candidate may do wrong; everything else ends the search. */
 static clvgg_status judge(candidate *one, clvgg_status status, bool finite, const char *why) {
   switch (status) {
     case CLVGG_ERROR_BUILD:
-      return fail(one, FAULT_BUILD, clvgg_last_error());
+      return fail(one, FAULT_BUILD, compiler_words(clvgg_last_error()));
     case CLVGG_ERROR_MISMATCH:
       return fail(one, finite ? FAULT_WRONG : FAULT_NAN, why);
     case CLVGG_ERROR_DEVICE:
@@ -227,7 +242,7 @@ static bool is_over(const screen *s, double deadline) {
   return (deadline > 0 && device_host_ms() > deadline) || (watch && watch->stop && watch->stop(watch->user));
 }
 
-/* What cannot win any more, and what there was no time for. Changes of layout, which are no subjects, stay. */
+/* What cannot win any more, and what there was no time to check. */
 static void pass_over(screen *s) {
   for (size_t i = 0; i < s->count; i++) {
     const screen_problem *one = &s->subjects[i];

@@ -14,6 +14,12 @@ target_compile_definitions(test_explain_tuning PRIVATE KERNEL_DIR="${PROJECT_SOU
 set_tests_properties(test_explain test_explain_tuning test_measure PROPERTIES
   ENVIRONMENT "CLVGG_CLI=$<TARGET_FILE:clvgg>;${lsan}:fast_unwind_on_malloc=0")
 
+clvgg_test(e2e test_tune base store)
+target_sources(test_tune PRIVATE fault/program.c e2e/cli.c e2e/command.c)
+target_link_libraries(test_tune PRIVATE PkgConfig::JANSSON m)
+add_dependencies(test_tune clvgg)
+set_tests_properties(test_tune PROPERTIES ENVIRONMENT "CLVGG_CLI=$<TARGET_FILE:clvgg>;${lsan}:fast_unwind_on_malloc=0" TIMEOUT 1800)
+
 add_executable(header_c e2e/header_c.c)
 target_compile_options(header_c PRIVATE -std=c11 -pedantic-errors)
 target_link_libraries(header_c PRIVATE clvgg_shared)

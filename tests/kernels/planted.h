@@ -9,12 +9,12 @@
 #include "base/file.h"
 #include "device/kernels.h"
 
-/* Writes the kernels of cl/ to folder, which is there, with the first from in file name replaced by to. NULL: as they are. */
-static inline void planted_kernels(const char *folder, const char *name, const char *from, const char *to) {
+/* Writes the kernels of cl/ to the folder into, which is there, with the first from in file name replaced by to. NULL: as they are. */
+static inline void planted_kernels(const char *into, const char *name, const char *from, const char *to) {
   char path[256];
   bool planted = !name;
   for (const kernel_source *s = kernel_sources; s->name; s++) {
-    snprintf(path, sizeof path, "%s/%s", folder, s->name);
+    snprintf(path, sizeof path, "%s/%s", into, s->name);
     const char *at = name && strcmp(name, s->name) == 0 ? strstr(s->text, from) : NULL;
     const size_t bytes = s->length + (at ? strlen(to) - strlen(from) : 0);
     char *text = malloc(bytes + 1);
