@@ -7,13 +7,11 @@
 #include "device/device.h"
 #include "image/image.h"
 #include "tune/alternatives.h"
-#include "tune/chain.h"
 #include "tune/tuned.h"
 
 struct clvgg_engine {
   engine *engine;
   clvgg_model *model;
-  chain_report measuring;          /* zeros without it */
   const clvgg_device_info *device; /* of the engine, which retains it */
   clvgg_engine_options options;    /* without what belongs to the caller: algorithm, progress, preprocess */
 };
@@ -32,9 +30,7 @@ clvgg_status clvgg_engine_open(clvgg_device *device, const clvgg_model *model, c
   }
   clvgg_engine *e = calloc(1, sizeof *e);
   if (!e) return base_fail(CLVGG_ERROR_MEMORY, "no memory for an engine");
-  const network *net = model_network(model);
-  const clvgg_status status = all.measure ? chain_measure(device, net, &all, &e->engine, &e->measuring)
-                                          : tuned_open(device, net, &all, &e->engine);
+  const clvgg_status status = tuned_open(device, model_network(model), &all, &e->engine);
   if (status != CLVGG_OK) {
     free(e);
     return status;
@@ -44,8 +40,6 @@ clvgg_status clvgg_engine_open(clvgg_device *device, const clvgg_model *model, c
   e->options = all;
   e->options.algorithm = NULL;
   e->options.preprocess = NULL;
-  e->options.progress = NULL;
-  e->options.progress_user = NULL;
   *out = e;
   return CLVGG_OK;
 }
@@ -118,8 +112,6 @@ void clvgg_engine_get_info(const clvgg_engine *e, clvgg_engine_info *out) {
   memset(out, 0, sizeof *out);
   if (!e) return;
   engine_get_info(e->engine, out);
-  out->measure_ms = e->measuring.ms;
-  out->measured = e->measuring.measured;
 }
 
 clvgg_status clvgg_engine_get_layer(const clvgg_engine *e, size_t index, clvgg_plan_layer *out) {

@@ -13,10 +13,7 @@
 #include "tune/screen.h"
 #include "tune/tuned.h"
 
-/* Plans at most, where candidates were not tried by themselves before. */
-#define MOST_ROUNDS 12
-/* Plans that time the near ones again, and how much slower than a problem's best they are at most: each time fewer. */
-#define AGAIN_ROUNDS 4
+/* How much slower than a problem's best the near ones are at most, which are timed again: each time fewer. */
 static const double again_factors[] = {1.25, 1.1, 1.05};
 /* Timed runs of a plan, after one that does not count; slow ones are stopped early. */
 #define MOST_RUNS  5
@@ -32,8 +29,10 @@ static const double again_factors[] = {1.25, 1.1, 1.05};
 #define NEW_SECONDS    1e-12
 #define FAILED_SECONDS 1e6
 
-static void tell(const chain *c, size_t done, size_t total) {
-  if (c->options.progress) c->options.progress(done, total, c->options.progress_user);
+/* Between things that may take long. */
+static void tell(const chain *c) {
+  const search_watch *watch = c->search->watch;
+  if (watch && watch->alive) watch->alive(watch->user);
 }
 
 /* Whether the share of the budget is spent, or the search is to stop. */
@@ -194,41 +193,31 @@ static void look_again(chain *c, double factor) {
   }
 }
 
-/* Plans with something new, and then those that time the near ones again. */
-static clvgg_status run_rounds(chain *c, bool screened) {
-  const size_t limit = screened ? SIZE_MAX : MOST_ROUNDS;
-  const size_t most = c->candidates.most < MOST_ROUNDS ? c->candidates.most : MOST_ROUNDS, total = most + AGAIN_ROUNDS;
+/* Plans with something new, until there is none. */
+static clvgg_status explore_all(chain *c) {
   bool more = true;
-  for (size_t round = 1; round < limit && more && !is_over(c, ROUNDS_SHARE); round++) {
-    tell(c, round < most ? round : most, total);
+  while (more && !is_over(c, ROUNDS_SHARE)) {
+    tell(c);
     TRY(explore(c, &more));
   }
-  const size_t agains = screened ? sizeof again_factors / sizeof *again_factors : 1;
-  for (size_t again = 0; again < agains; again++) {
-    look_again(c, again_factors[again]);
-    more = true;
-    for (size_t round = 0; (screened || round < AGAIN_ROUNDS) && more && !is_over(c, ROUNDS_SHARE); round++) {
-      tell(c, round < AGAIN_ROUNDS ? most + round : total, total);
-      TRY(explore(c, &more));
-    }
-  }
-  plan p;
-  TRY(make_plan(c, false, &p));
-  TRY(engine_change_plan(c->engine, c->layers, &p));
-  tell(c, total, total);
   return CLVGG_OK;
 }
 
-clvgg_status chain_search(chain *c, bool screen) {
-  const size_t most = c->candidates.most < MOST_ROUNDS ? c->candidates.most : MOST_ROUNDS;
-  tell(c, 0, most + AGAIN_ROUNDS);
-  /* The plan that the models made comes first. */
-  TRY(time_steps(c));
+clvgg_status chain_search(chain *c) {
   const double budget = c->search->budget_ms;
-  if (screen)
-    TRY(screen_run(c->dev, c->layers, c->count, c->search, budget > 0 ? c->start_ms + SCREEN_SHARE * budget : 0,
-                   &c->candidates));
-  return run_rounds(c, screen);
+  tell(c);
+  TRY(time_steps(c)); /* the plan without tuning */
+  TRY(screen_run(c->dev, c->layers, c->count, c->search, budget > 0 ? c->start_ms + SCREEN_SHARE * budget : 0,
+                 &c->candidates));
+  TRY(explore_all(c));
+  for (size_t again = 0; again < sizeof again_factors / sizeof *again_factors; again++) {
+    look_again(c, again_factors[again]);
+    TRY(explore_all(c));
+  }
+  plan p;
+  TRY(make_plan(c, false, &p));
+  tell(c);
+  return engine_change_plan(c->engine, c->layers, &p);
 }
 
 static clvgg_status open(chain *c, const network *net) {
@@ -306,28 +295,4 @@ double chain_flops_per_s(const chain *c) {
 
 double chain_bytes_per_s(const chain *c) {
   return c->roofline.peak_gbytes_per_s * 1e9;
-}
-
-size_t chain_measured(const chain *c) {
-  return c->measured.count;
-}
-
-clvgg_status chain_measure(clvgg_device *dev, const network *net, const clvgg_engine_options *options, engine **out,
-                           chain_report *report) {
-  const search_options search = {.budget_ms = 0};
-  chain *c = NULL;
-  *out = NULL;
-  *report = (chain_report){0};
-  TRY(chain_open(dev, net, options, &search, &c));
-  const clvgg_status status = chain_search(c, false);
-  if (!status) {
-    clvgg_engine_info info;
-    engine_get_info(c->engine, &info);
-    report->ms = device_host_ms() - c->start_ms - info.open_ms;
-    report->measured = c->measured.count;
-    *out = c->engine;
-    c->engine = NULL;
-  }
-  chain_close(&c);
-  return status;
 }

@@ -5,8 +5,8 @@
  * One engine runs plan after plan. Each is the shortest path where ways that were measured are as long as their times and those
  * that were not yet have next to no length: so it takes a new way for every layer that has one left, passes over what could
  * not win even if it took no time at all (the changes of layout around it already cost more than the best known way), and is
- * a whole network. All its steps are timed. The end is a plan with nothing new, or a number of plans, or the end of the time. A search may
- * begin with candidates by themselves (screen.h), so that only what may win is timed in the network.
+ * a whole network. All its steps are timed. The end is a plan with nothing new, or a number of plans, or the end of the time. It begins with
+ * candidates by themselves (screen.h), so that only what may win is timed in the network.
  */
 #ifndef CLVGG_TUNE_CHAIN_H
 #define CLVGG_TUNE_CHAIN_H
@@ -27,8 +27,8 @@ void chain_close(chain **pointer);
 bool chain_know(chain *c, const algo *a, const algo_problem *p, const int *param, candidate_fault fault,
                 double alone_ms, double seconds);
 
-/* Searches, and makes the engine run the best plan. screen: candidates by themselves first. */
-clvgg_status chain_search(chain *c, bool screen);
+/* Searches, and makes the engine run the best plan. */
+clvgg_status chain_search(chain *c);
 
 /* How the plan found compares with the one that the models made, both run in turns. */
 typedef struct chain_verdict {
@@ -45,16 +45,5 @@ const plan *chain_plan(const chain *c);
 const plan *chain_untuned(const chain *c); /* the models' */
 double chain_flops_per_s(const chain *c);  /* the device's measured peak */
 double chain_bytes_per_s(const chain *c);
-size_t chain_measured(
-    const chain *c); /* times found in the network: of an algorithm with parameters on a problem each */
-
-typedef struct chain_report {
-  double ms;       /* all of it */
-  size_t measured; /* times found: of an algorithm with parameters on a problem each */
-} chain_report;
-
-/* engine_open, and then the plan that the measured times make: a search without the first stage. Calls options->progress. */
-clvgg_status chain_measure(clvgg_device *dev, const network *net, const clvgg_engine_options *options, engine **out,
-                           chain_report *report);
 
 #endif

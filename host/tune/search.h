@@ -14,6 +14,8 @@ typedef struct search_watch {
   void (*timed)(const candidate *one, double seconds, void *user);
   /* A plan that was run: its steps' times added up. */
   void (*ran)(const plan *p, double ms, void *user);
+  /* Between things that may take long. */
+  void (*alive)(void *user);
   /* True: the search is to end early, with what it has. */
   bool (*stop)(void *user);
   void *user;

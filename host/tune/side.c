@@ -66,8 +66,7 @@ static bool is_stopped(void *user) {
   const side *s = user;
   return atomic_load(&s->stop);
 }
-static void on_progress(size_t done, size_t total, void *user) {
-  (void)done, (void)total;
+static void on_alive(void *user) {
   say(user, "alive", 0);
 }
 
@@ -97,13 +96,11 @@ static clvgg_status say_verdict(side *s, const chain *c, const chain_verdict *v)
 
 static clvgg_status search(side *s, clvgg_device *dev, const network *net) {
   const tune_task *t = &s->task;
-  const search_watch watch = {on_begin, on_ended, on_timed, on_ran, is_stopped, s};
+  const search_watch watch = {on_begin, on_ended, on_timed, on_ran, on_alive, is_stopped, s};
   const search_options options = {
       .budget_ms = t->budget_ms, .exhaustive = t->exhaustive, .layer = t->layer[0] ? t->layer : NULL, .watch = &watch};
   clvgg_engine_options engine_options = t->options;
   engine_options.preprocess = &t->preprocess;
-  engine_options.progress = on_progress;
-  engine_options.progress_user = s;
   chain *c = NULL;
   TRY(chain_open(dev, net, &engine_options, &options, &c));
   char gflops[40], gbytes[40];
@@ -115,7 +112,7 @@ static clvgg_status search(side *s, clvgg_device *dev, const network *net) {
     (void)chain_know(c, k->algo, &k->problem, k->param, k->fault, k->alone_ms, k->seconds);
   }
   chain_verdict verdict;
-  clvgg_status status = chain_search(c, true);
+  clvgg_status status = chain_search(c);
   if (!status) status = chain_compare(c, &verdict);
   if (!status) status = say_verdict(s, c, &verdict);
   chain_close(&c);

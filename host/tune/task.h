@@ -28,7 +28,7 @@ typedef struct tune_known {
 
 typedef struct tune_task {
   char device_id[16], device_name[256];
-  clvgg_engine_options options; /* algorithm, preprocess and progress not set */
+  clvgg_engine_options options; /* algorithm and preprocess not set */
   clvgg_preprocess preprocess;  /* mean, std and bgr, for pixels */
   stand_in_layer *layers;
   size_t layer_count;

@@ -26,16 +26,45 @@ static bool find_plan(const clvgg_device_info *dev, const char *name, tuning_pla
   return found && out->state == TUNING_ACCEPTED;
 }
 
+/* A plan for f32 images as one for pixels: the first layer from the pixels themselves where it is the direct convolution, which has a
+ * form for them with the same parameters; else normalised to f32 first. */
+static void take_pixels(tuning_plan *row) {
+  static const char direct[] = "conv_f32_nchw_nchwc_direct ";
+  char *steps = strdup(row->steps);
+  if (!steps) {
+    row->steps[0] = '\0';
+    return;
+  }
+  const bool is_direct = strncmp(steps, direct, sizeof direct - 1) == 0;
+  snprintf(row->steps, sizeof row->steps, "%s%s", is_direct ? "conv_u8_nhwc_nchwc_direct " : "convert_u8_nhwc_nchw; ",
+           is_direct ? steps + sizeof direct - 1 : steps);
+  free(steps);
+}
+
+/* The plan of the network with these options; of pixels also that for f32 images, where only that was tuned. */
+static bool find_any_plan(const clvgg_device_info *dev, const layer *layers, size_t count,
+                          const clvgg_engine_options *options, tuning_plan *out) {
+  char name[ROWS_NETWORK_BYTES];
+  rows_network(layers, count, options, name);
+  if (find_plan(dev, name, out)) return true;
+  if (options->input != CLVGG_INPUT_RGB8) return false;
+  clvgg_engine_options plain = *options;
+  plain.input = CLVGG_INPUT_F32;
+  rows_network(layers, count, &plain, name);
+  if (!find_plan(dev, name, out)) return false;
+  take_pixels(out);
+  return true;
+}
+
 /* The plan itself, trusted; its count is 0 when there is none. */
 static clvgg_status make_plan(clvgg_device *dev, const layer *layers, size_t count, const clvgg_engine_options *options,
                               plan *out) {
-  char name[ROWS_NETWORK_BYTES], source[64];
+  char source[64];
   *out = (plan){0};
-  rows_network(layers, count, options, name);
   tuning_plan *row = malloc(sizeof *row);
   if (!row) return base_fail(CLVGG_ERROR_MEMORY, "no memory for a plan's text");
   clvgg_status status = CLVGG_OK;
-  if (find_plan(device_info(dev), name, row)) {
+  if (find_any_plan(device_info(dev), layers, count, options, row)) {
     const plan_options wishes = engine_wishes(options);
     snprintf(source, sizeof source, "%s%s", tuning_source_name(row->source),
              row->other_software ? ", verified anew" : "");

@@ -33,6 +33,7 @@ typedef struct tuner {
   size_t layer_count;
   pixel_map pixels;
   tune_task task;
+  tune_task faults; /* only what it knows: this run's failures */
   double start_ms;
   worker *worker;
   size_t blameless;
@@ -208,8 +209,9 @@ static clvgg_status refresh_known(tuner *t) {
   tuning_measurement *rows = NULL;
   size_t count = 0;
   t->task.known_count = 0;
-  TRY(tuning_list(t->db, &t->key, &rows, &count));
-  const clvgg_status status = rows_known(rows, count, &t->task);
+  keep(t, tuning_list(t->db, &t->key, &rows, &count));
+  clvgg_status status = rows_known(rows, count, &t->task);
+  for (size_t i = 0; i < t->faults.known_count && !status; i++) status = task_know(&t->task, &t->faults.known[i]);
   free(rows);
   return status;
 }
@@ -348,7 +350,8 @@ static clvgg_status prepare(tuner *t, const network *net) {
   TRY(tuning_open(NULL, &t->db));
   t->report->stored = tuning_is_stored(t->db, NULL);
   if (t->options->fresh) TRY(rows_forget(t->db, &t->key));
-  return tuning_session_begin(t->db, &t->session);
+  keep(t, tuning_session_begin(t->db, &t->session));
+  return CLVGG_OK;
 }
 
 clvgg_status tuner_run(const clvgg_device_info *dev, const network *net, const clvgg_tune_options *options,
@@ -361,6 +364,7 @@ clvgg_status tuner_run(const clvgg_device_info *dev, const network *net, const c
   worker_end(&t.worker);
   tuning_close(&t.db);
   task_free(&t.task);
+  task_free(&t.faults);
   free(t.layers);
   out->seconds = seconds_since(&t);
   out->tried = t.progress.tried;

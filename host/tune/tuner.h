@@ -7,7 +7,7 @@
 
 #include "network/network.h"
 
-/* options: every field set, engine not NULL; its algorithm, measure and progress do not count. */
+/* options: every field set, engine not NULL. */
 clvgg_status tuner_run(const clvgg_device_info *dev, const network *net, const clvgg_tune_options *options,
                        clvgg_tune_report *out);
 

@@ -255,8 +255,6 @@ typedef enum clvgg_precision {
   CLVGG_PRECISION_F24W = 2
 } clvgg_precision;
 
-/* Reports done of total. Called on the thread that works. */
-typedef void (*clvgg_progress_fn)(size_t done, size_t total, void *user);
 /* What an engine is given. */
 typedef enum clvgg_input {
   CLVGG_INPUT_F32 = 0, /* f32 (n, C, H, W), prepared: clvgg_image_load */
@@ -273,11 +271,6 @@ typedef struct clvgg_engine_options {
   const char *algorithm; /* NULL, or a comma list of algorithm names that are to be used wherever they are supported */
   clvgg_precision precision; /* default CLVGG_PRECISION_F32 */
   int small_memory; /* 1: weights as small as they can be stored, at the cost of time. 0, the default: the fastest form */
-  int measure; /* 1: the plan is made from times that opening measures with the whole network, in some seconds to minutes
-                * while the device should have nothing else to do; with steps whose source is "measured". 0, the
-                * default: from models and rules, at once */
-  clvgg_progress_fn progress; /* NULL, or how far measuring is */
-  void *progress_user;
   clvgg_input input;                  /* default CLVGG_INPUT_F32 */
   const clvgg_preprocess *preprocess; /* with CLVGG_INPUT_RGB8: its bgr, mean and std count, and it need not outlive the
                                        * call. NULL: the model's own */
@@ -327,12 +320,9 @@ typedef struct clvgg_engine_info {
   size_t channels, height, width, classes;
   uint64_t device_bytes; /* device memory that the engine holds */
   uint64_t weight_bytes, activation_bytes, workspace_bytes;
-  double
-      open_ms; /* planned, algorithms checked, kernels compiled, weights packed and uploaded; measuring not included */
-  uint64_t peak_bytes;         /* the most device memory that opening, measuring and running held at once */
+  double open_ms;              /* planned, algorithms checked, kernels compiled, weights packed and uploaded */
+  uint64_t peak_bytes;         /* the most device memory that opening and running held at once */
   uint64_t plain_weight_bytes; /* of the network's weights and biases as f32, each once; weight_bytes are as packed */
-  double measure_ms;           /* what measuring took; 0 without it */
-  size_t measured;             /* times that it found: of an algorithm with parameters on a problem each */
 } clvgg_engine_info;
 
 CLVGG_API void clvgg_engine_get_info(const clvgg_engine *engine, clvgg_engine_info *out);
@@ -376,7 +366,7 @@ typedef struct clvgg_tune_options {
   size_t struct_size;
   const clvgg_engine_options
       *engine; /* NULL, or what engines will be opened with: batch, input size and form, precision, memory. Its
-                                       * algorithm must be NULL; its measure and progress do not count */
+                                       * algorithm must be NULL */
   double budget_seconds;  /* default 30; 0: until nothing is left to try */
   int exhaustive;         /* 1: all legal parameters, not only those that may be fast. Default 0 */
   const char *layer;      /* NULL, or the only step to look at: "conv3_1", "conv1_2+pool1" */

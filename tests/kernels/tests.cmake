@@ -62,5 +62,3 @@ set_tests_properties(test_cached PROPERTIES SKIP_RETURN_CODE 77)
 clvgg_test(kernels test_nan algo device network checkpoint base)
 target_sources(test_nan PRIVATE kernels/guarded.c)
 
-clvgg_test(kernels test_chain base image checkpoint network reference device algo trust plan engine tune store process verify measure api)
-set_tests_properties(test_chain PROPERTIES TIMEOUT 1800) # hundreds of kernels, which the driver has to compile

@@ -27,12 +27,10 @@ static const cli_usage usage = {
     "The second table is what starting costs and the device memory that is held. Load is reading the\n"
     "model's file (its weights' bytes only when they are packed) or making random weights; Open is\n"
     "planning, compiling, packing and uploading; Answer is the first run. Peak is the most memory at\n"
-    "once, from opening on; Over f32 is how much Total is above plain f32 weights and biases.\n"
-    "With --measure the plan is made from measured times, in seconds to minutes besides all these.\n",
+    "once, from opening on; Over f32 is how much Total is above plain f32 weights and biases.\n",
     "  clvgg bench\n"
     "  clvgg bench --arch vgg11,vgg16_bn -b 1,8 -d gpu\n"
-    "  clvgg bench -m vgg16.pth -n 20 --layers --json\n"
-    "  clvgg bench -b 1,8 --measure\n",
+    "  clvgg bench -m vgg16.pth -n 20 --layers --json\n",
     CLI_HAS_MODEL | CLI_HAS_DEVICE | CLI_HAS_ENGINE};
 
 typedef struct bench_options {
@@ -40,7 +38,7 @@ typedef struct bench_options {
   size_t runs; /* CLI_UNSET: as many as fit in seconds */
   double seconds;
   cli_size input;
-  int layers, rgb8, measure;
+  int layers, rgb8;
 } bench_options;
 
 typedef struct bench_layer {
@@ -174,9 +172,6 @@ static void measure(bench *b, const clvgg_model *model, double load_ms, size_t b
   options.width = r->width;
   options.algorithm = o->algorithm;
   progress bar;
-  options.measure = o->measure;
-  options.progress = progress_measuring;
-  options.progress_user = &bar;
   options.input = o->rgb8 ? CLVGG_INPUT_RGB8 : CLVGG_INPUT_F32;
   size_t floats = info.channels * r->height * r->width;
   float *images = cli_alloc(batch, floats * sizeof *images);       /* (batch, C, H, W) */
@@ -249,8 +244,6 @@ static json_t *result_json(const bench *b, const result *r) {
   json_object_set_new(startup, "first_answer", json_number(r->first_answer_ms));
   json_object_set_new(startup, "total", json_number(r->load_ms + r->first_run_ms));
   json_object_set_new(o, "startup_ms", startup);
-  json_object_set_new(o, "measure_ms", json_number(r->engine.measure_ms));
-  json_object_set_new(o, "measured", json_integer((json_int_t)r->engine.measured));
   json_object_set_new(split, "upload", json_number(r->split.upload_ms));
   json_object_set_new(split, "compute", json_number(r->split.compute_ms));
   json_object_set_new(split, "download", json_number(r->split.download_ms));
@@ -323,12 +316,6 @@ static void print_start_and_memory(const bench *b) {
   printf("\nStart, and memory on the device:\n");
   table_print(&t);
   table_free(&t);
-  for (size_t i = 0; i < b->count; i++) {
-    const result *r = &b->results[i];
-    if (!*r->error && r->engine.measured)
-      printf("%s, batch %zu: measuring took %.1f s and gave %zu times\n", r->model, r->batch,
-             r->engine.measure_ms / 1e3, r->engine.measured);
-  }
 }
 
 static void print_layers(const result *r) {
@@ -400,8 +387,6 @@ int cmd_bench(int argc, char **argv) {
        0, 0},
       {0, "rgb8", NULL, "from 8-bit pixels, as classify and eval run it", CLI_FLAG, &o.rgb8, 0, 0},
       {0, "algorithm", "LIST", "algorithms to use wherever they are supported", CLI_TEXT, &o.algorithm, 0, 0},
-      {0, "measure", NULL, "measure the ways to compute each layer, and plan with their times", CLI_FLAG, &o.measure, 0,
-       0},
   };
   int first = 0, code = cli_parse(&usage, options, CLI_LENGTH(options), &shared, argc, argv, &first);
   if (code != CLI_GO_ON) return code;

@@ -17,14 +17,12 @@ static const cli_usage usage = {
     "several runs. GFLOP/s counts the layer's own operations (a multiply-add is 2), Actual those that the\n"
     "algorithm does, and Roof says how near the step comes to the device's limits, measured before and\n"
     "after: at 100 % it is as fast as the slower of arithmetic and reading memory allows; a step whose\n"
-    "data comes from a cache may exceed it. With --measure the plan is made from measured times of whole\n"
-    "networks, in seconds to minutes in which the device should have nothing else to do.\n"
+    "data comes from a cache may exceed it.\n"
     "What clvgg tune tried for a step on this very device and driver comes below: the next best ways, and\n"
     "how much slower they are than the step's own, timed in the same way. --html writes a page with the\n"
     "roofline and the last tuning as pictures, besides.\n",
     "  clvgg explain\n"
     "  clvgg explain --arch vgg16 -b 8 -d gpu\n"
-    "  clvgg explain --arch vgg16 --measure\n"
     "  clvgg explain --arch vgg16 --html vgg16.html\n"
     "  clvgg explain -m vgg16.pth --algorithm conv_f32_nchw_direct --json\n",
     CLI_HAS_MODEL | CLI_HAS_DEVICE | CLI_HAS_ENGINE};
@@ -34,7 +32,7 @@ typedef struct explain_options {
   const char *arch, *algorithm, *html;
   size_t batch, runs, runners_up;
   cli_size input;
-  int rgb8, measure;
+  int rgb8;
 } explain_options;
 
 static double larger(double a, double b) {
@@ -87,10 +85,6 @@ static int run_engine(clvgg_device *device, const clvgg_model *model, const expl
   options.height = r->height;
   options.width = r->width;
   options.algorithm = o->algorithm;
-  progress bar;
-  options.measure = o->measure;
-  options.progress = progress_measuring;
-  options.progress_user = &bar;
   options.input = o->rgb8 ? CLVGG_INPUT_RGB8 : CLVGG_INPUT_F32;
   size_t floats = r->model.channels * r->height * r->width;
   float *images = cli_alloc(r->batch, floats * sizeof *images); /* (batch, C, H, W); as pixels any bytes will do */
@@ -182,8 +176,6 @@ int cmd_explain(int argc, char **argv) {
       {0, "input", "HxW", "input size instead of the model's", CLI_SIZE, &o.input, 1, 8192},
       {0, "rgb8", NULL, "from 8-bit pixels, as classify and eval run it", CLI_FLAG, &o.rgb8, 0, 0},
       {0, "algorithm", "LIST", "algorithms to use wherever they are supported", CLI_TEXT, &o.algorithm, 0, 0},
-      {0, "measure", NULL, "measure the ways to compute each layer, and plan with their times", CLI_FLAG, &o.measure, 0,
-       0},
       {0, "runners-up", "N", "so many for each step, 3 without it, 0: none; --json has all", CLI_COUNT, &o.runners_up,
        0, 1000},
       {0, "html", "FILE", "write a page with pictures, too", CLI_TEXT, &o.html, 0, 0},

@@ -113,8 +113,6 @@ void explain_print_json(const explain_report *r) {
   json_object_set_new(o, "conv_ms", json_number(explain_sum(r, "conv").ms));
   json_object_set_new(o, "fc_ms", json_number(explain_sum(r, "fc").ms));
   json_object_set_new(o, "total_ms", json_number(explain_sum(r, NULL).ms));
-  json_object_set_new(o, "measure_ms", json_number(r->engine.measure_ms));
-  json_object_set_new(o, "measured", json_integer((json_int_t)r->engine.measured));
   for (size_t i = 0; i < r->history_count; i++) json_array_append_new(history, event_json(&r->history[i]));
   json_object_set_new(o, "history", history);
   output_json(o);
@@ -189,8 +187,6 @@ void explain_print_table(const explain_report *r) {
   const double conv_ms = explain_sum(r, "conv").ms, fc_ms = explain_sum(r, "fc").ms;
   printf("\nConvolutions %.3f ms, fully connected %.3f ms, other steps %.3f ms\n", conv_ms, fc_ms,
          fmax(0, total.ms - conv_ms - fc_ms));
-  if (r->engine.measured)
-    printf("Measuring took %.1f s and gave %zu times\n", r->engine.measure_ms / 1e3, r->engine.measured);
   printf("Device at most: %.1f GFLOP/s, reading %.1f GB/s\n", r->roofline.peak_gflops, r->roofline.peak_gbytes_per_s);
   if (r->runners_up) print_runners_up(r);
 }

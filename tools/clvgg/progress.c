@@ -62,13 +62,6 @@ void progress_seconds(progress *p, double seconds, const char *extra) {
   draw(line);
 }
 
-void progress_measuring(size_t done, size_t total, void *user) {
-  progress *p = user;
-  if (done == 0) progress_start(p, "plans", total, 1);
-  progress_step(p, done, "measuring");
-  if (done == total) progress_clear();
-}
-
 void progress_clear(void) {
   if (!line_is_shown) return;
   fputs("\r\033[K", stderr);

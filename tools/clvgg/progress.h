@@ -17,8 +17,6 @@ void progress_start(progress *p, const char *unit, size_t total, int on);
 void progress_step(progress *p, size_t done, const char *extra);
 /* So many seconds have passed; extra follows. */
 void progress_seconds(progress *p, double seconds, const char *extra);
-/* A clvgg_progress_fn for measuring: user is a progress, which done 0 starts. */
-void progress_measuring(size_t done, size_t total, void *user);
 /* Takes the line away; anything else that prints on the terminal calls it first. */
 void progress_clear(void);
 
