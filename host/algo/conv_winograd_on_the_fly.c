@@ -7,10 +7,10 @@ enum { CHUNK = STRIP + 1 };
 
 static const algo_param params[] = {
     WINOGRAD_PARAMS,
-    [STRIP] = {"STRIP", "blocks of tiles that a group takes at once", {1, 2, 4, 8}, .launched = true},
+    [STRIP] = {"STRIP", "blocks of tiles that a group takes at once", {1, 2, 4}, .launched = true},
     [CHUNK] = {"CHUNK",
                "blocks of input channels whose weights are transformed at once",
-               {1, 2, 4, 8, 16},
+               {2, 4, 8, 16},
                .launched = true},
     {0}};
 
@@ -75,7 +75,7 @@ static double cost(const clvgg_device_info *dev, const algo_problem *p, const in
 /* ---- choosing */
 
 static void choose(const clvgg_device_info *dev, const algo_problem *p, int *param) {
-  static const int wide[] = {14, 13, 12, 8, 0}, narrow[] = {6, 4, 0}, strips[] = {1, 2, 4, 8, 0};
+  static const int wide[] = {14, 13, 12, 8, 0}, narrow[] = {6, 4, 0}, strips[] = {1, 2, 4, 0};
   winograd_choose(dev, p, p->block == 16 ? wide : narrow, strips, cost, param);
   param[CHUNK] = chunk_of(p, param);
 }
