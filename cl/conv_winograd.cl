@@ -51,10 +51,15 @@ typedef JOIN(float, VEC) vec;
 #ifdef PREFETCH
 #define FETCH(p)     __builtin_prefetch((__global const char *)(p), 0, 2)
 #define FETCH_OWN(p) __builtin_prefetch((__global const char *)(p), 1, 2) /* to be written */
+#define FETCH_V(p)   __builtin_prefetch((__global const char *)(p), 0, 2)
+#define FETCH_P(p)   __builtin_prefetch((__global const char *)(p), 0, 3)
 #else
+#define FETCH_V(p)
+#define FETCH_P(p)
 #define FETCH(p)
 #define FETCH_OWN(p)
 #endif
+#define LINE       64 /* bytes of a cache's line */
 #define CPU_KERNEL __attribute__((reqd_work_group_size(1, 1, 1))) __kernel
 
 /* B^T d and A^T p for one row; interpolation points 0, 1, -1, 2, -2, 1/2, -1/2 (as many as M needs) and infinity. */
@@ -175,13 +180,27 @@ __attribute__((always_inline)) void multiply_block(__global const float *v, __gl
       if (t < count) STORE(out + (size_t)o * oc_stride + t * VEC, sum[o][t]);
 }
 
+/* Of place (r, c) of products with weights whose rows and columns lack these factors. */
+#ifdef PLAIN_WEIGHTS
+#if M == 2
+__constant const float row_scale[N] = {1, 0.5f, 0.5f, 1};
+#elif M == 4
+__constant const float row_scale[N] = {0.25f, -1.0f / 6, -1.0f / 6, 1.0f / 24, 1.0f / 24, 1};
+#elif M == 6
+__constant const float row_scale[N] = {1, -2.0f / 9, -2.0f / 9, 1.0f / 90, 1.0f / 90, 32.0f / 45, 32.0f / 45, 1};
+#endif
+#define SCALED(v, r, c) ((v) * (row_scale[r] * row_scale[c]))
+#else
+#define SCALED(v, r, c) (v)
+#endif
+
 /* One tile of one channel block: places p + f * stride to plane (H, W, VEC) or, pooled, (H/2, W/2, VEC). */
 void output_tile(__global const float *p, size_t stride, vec bias, float lowest, __global float *plane, int height,
                  int width, int y0, int x0, int pool) {
   vec half_done[M][N], y[M][M];
   EACH (c, N) {
     vec column[N], o[M];
-    EACH (r, N) column[r] = LOAD(p + (size_t)(r * N + c) * stride);
+    EACH (r, N) column[r] = SCALED(LOAD(p + (size_t)(r * N + c) * stride), r, c);
     output_row(column, o);
     EACH (r, M) half_done[r][c] = o[r];
   }
@@ -364,6 +383,178 @@ CPU_KERNEL void conv_f32_nchwc_winograd_fused(__global const float *restrict in,
       for (int i = 0; i < count; i++, at = place_after(at, tiles_y, tiles_x))
         output_tile(p + o * oc_stride + (size_t)i * VEC, slot, add, lowest,
                     out + (size_t)(at.n * oc_blocks + o) * out_plane, height, width, at.ty * M, at.tx * M, pool);
+    }
+  }
+}
+
+/* ---- weights transformed as they are used */
+
+/* G g for one row (or column) of a 3 x 3 kernel without the factors that G's rows have in common, WEIGHT_SCALE; they are made up for
+ * in the products, of which there are fewer. */
+#if M == 2
+void weight_row(const vec *g, vec *u) {
+  const vec even = g[0] + g[2];
+  u[0] = g[0];
+  u[1] = even + g[1];
+  u[2] = even - g[1];
+  u[3] = g[2];
+}
+#elif M == 4
+void weight_row(const vec *g, vec *u) {
+  const vec even = g[0] + g[2], even2 = fma((vec)(4.0f), g[2], g[0]);
+  u[0] = g[0];
+  u[1] = even + g[1];
+  u[2] = even - g[1];
+  u[3] = fma((vec)(2.0f), g[1], even2);
+  u[4] = fma((vec)(-2.0f), g[1], even2);
+  u[5] = g[2];
+}
+#elif M == 6
+void weight_row(const vec *g, vec *u) {
+  const vec even = g[0] + g[2], even2 = fma((vec)(4.0f), g[2], g[0]), even3 = fma((vec)(0.25f), g[2], g[0]);
+  u[0] = g[0];
+  u[1] = even + g[1];
+  u[2] = even - g[1];
+  u[3] = fma((vec)(2.0f), g[1], even2);
+  u[4] = fma((vec)(-2.0f), g[1], even2);
+  u[5] = fma((vec)(0.5f), g[1], even3);
+  u[6] = fma((vec)(-0.5f), g[1], even3);
+  u[7] = g[2];
+}
+#endif
+
+/* Rows r0 and r1 (constants) of G g G^T for channels input channels: w (channels, 3, 3, OC_STEP) to u (2, N, stride), where place
+ * (i, c) holds (channels, OC_STEP). */
+__attribute__((always_inline)) void transform_rows(__global const float *w, int channels, int r0, int r1,
+                                                   __global float *u, size_t stride) {
+  for (int c = 0; c < channels; c++, w += 9 * OC_STEP, u += OC_STEP)
+    EACH (o, OC_BLOCKS) {
+      vec rows[2][3];
+      EACH (x, 3) {
+        vec g[3], t[N];
+        EACH (y, 3) g[y] = LOAD(w + (y * 3 + x) * OC_STEP + o * VEC);
+        weight_row(g, t);
+        rows[0][x] = t[r0];
+        rows[1][x] = t[r1];
+      }
+      EACH (i, 2) {
+        vec t[N];
+        weight_row(rows[i], t);
+        EACH (x, N) STORE(u + (i * N + x) * stride + o * VEC, t[x]);
+      }
+    }
+}
+
+/* The rows of a pass: the first and the last, then pairs of neighbours, which have most terms in common. */
+#define PASSES         (N / 2)
+#define PASS_ROW(k, i) ((k) == 0 ? (i) * (N - 1) : 2 * (k)-1 + (i))
+
+/* Adds to the sums p (OC_BLOCKS, TILES, VEC), or begins them, v (channels / VEC, TILES, VEC) times u (channels, OC_STEP), for count
+ * tiles (a constant). Brings the next v and p into the cache. */
+__attribute__((always_inline)) void accumulate_block(__global const float *v, __global const float *u, int channels,
+                                                     bool begin, __global float *p, int count,
+                                                     __global const char *next_v, __global const char *next_p,
+                                                     int p_step) {
+  vec sum[OC_BLOCKS][TILES];
+  if (begin) {
+    EACH (o, OC_BLOCKS)
+      EACH (t, TILES) sum[o][t] = (vec)(0.0f);
+  } else {
+    EACH (o, OC_BLOCKS)
+      EACH (t, TILES)
+        if (t < count) sum[o][t] = LOAD(p + (o * TILES + t) * VEC);
+  }
+  for (; channels > 0; channels -= VEC, v += TILES * VEC) {
+    const int some = min(channels, VEC);
+    for (int c = 0; c < some; c++) {
+      vec w[OC_BLOCKS];
+      EACH (o, OC_BLOCKS) w[o] = LOAD(u + o * VEC);
+      FETCH_V(next_v);
+      FETCH_P(next_p);
+      EACH (t, TILES)
+        if (t < count) {
+          const vec x = (vec)(v[t * VEC + c]);
+          EACH (o, OC_BLOCKS) sum[o][t] = fma(x, w[o], sum[o][t]);
+        }
+      u += OC_STEP;
+      next_v += TILES * sizeof(float);
+      next_p += p_step;
+    }
+  }
+  EACH (o, OC_BLOCKS)
+    EACH (t, TILES)
+      if (t < count) STORE(p + (o * TILES + t) * VEC, sum[o][t]);
+}
+
+/*
+ * Groups: any number of them, one a processor is best; each takes an equal share of the items, which are groups of OC_STEP output
+ * channels for strips of strip_blocks blocks of tiles. scratch holds v of conv_f32_nchwc_winograd_input and then, for each group,
+ *   p (FREQS, strip_blocks, OC_BLOCKS, TILES, VEC) + VEC floats a place,
+ *   u (2 * N, chunk, VEC, OC_STEP) + VEC floats a place
+ * (the odd vectors keep places from falling into the same cache set). w (oc_groups, in_channels, 3, 3, OC_STEP). The transformed
+ * weights of chunk blocks of input channels are made, two rows of their places at a time, and used at once.
+ */
+CPU_KERNEL void conv_f32_nchwc_winograd_on_the_fly(__global float *scratch, __global const float *restrict w,
+                                                   __global const float *restrict bias, __global float *restrict out,
+                                                   int first_image, int in_channels, int oc_blocks, int oc_groups,
+                                                   int height, int width, int tiles_y, int tiles_x, int tiles,
+                                                   int strip_blocks, int chunk, int pool, float lowest) {
+  const int group = get_group_id(0), groups = get_num_groups(0);
+  const int ic_blocks = (in_channels + VEC - 1) / VEC, blocks = block_count(tiles), full = full_blocks(tiles);
+  const int strips = (blocks + strip_blocks - 1) / strip_blocks, items = oc_groups * strips;
+  const size_t block_floats = (size_t)ic_blocks * TILES * VEC, v_place = blocks * block_floats;
+  const size_t p_block = OC_STEP * TILES, p_place = strip_blocks * p_block + VEC;
+  const size_t u_place = (size_t)chunk * VEC * OC_STEP + VEC;
+  const size_t out_plane = plane_floats(height, width, pool);
+  __global float *p = scratch + v_floats(blocks, ic_blocks) + (size_t)group * (FREQS * p_place + 2 * N * u_place);
+  __global float *u = p + FREQS * p_place;
+  const int last_item = (int)((long)items * (group + 1) / groups);
+  for (int item = (int)((long)items * group / groups); item < last_item; item++) {
+    const int g = item / strips, strip = item % strips;
+    const int first = blocks * strip / strips, here = blocks * (strip + 1) / strips - first;
+    __global const float *weights = w + (size_t)g * in_channels * 9 * OC_STEP;
+    for (int done = 0; done < in_channels; done += chunk * VEC) {
+      const int channels = min(chunk * VEC, in_channels - done);
+      __global const float *chunk_v = scratch + first * block_floats + (size_t)(done / VEC) * TILES * VEC;
+      const int p_step = OC_BLOCKS * TILES * VEC * (int)sizeof(float) / channels;
+      /* Each of the multiplications that follow brings its part of the next chunk's weights into the cache. */
+      __global const char *next_w = (__global const char *)(weights + (size_t)channels * 9 * OC_STEP);
+      const int w_lines = (channels * 9 * OC_STEP * (int)sizeof(float) / LINE + FREQS * here - 1) / (FREQS * here);
+      for (int pass = 0; pass < PASSES; pass++) {
+        EACH (k, PASSES)
+          if (pass == k) transform_rows(weights, channels, PASS_ROW(k, 0), PASS_ROW(k, 1), u, u_place);
+        for (int i = 0; i < 2; i++)
+          for (int c = 0; c < N; c++) {
+            const int f = PASS_ROW(pass, i) * N + c;
+            __global const float *at = chunk_v + f * v_place, *u_at = u + (i * N + c) * u_place;
+            __global float *p_at = p + f * p_place;
+            for (int b = 0; b < here; b++, at += block_floats, p_at += p_block) {
+              const bool last = b == here - 1;
+              for (int l = 0; l < w_lines; l++, next_w += LINE) FETCH(next_w);
+              __global const char *next_v =
+                  (__global const char *)(last ? chunk_v + (f + 1) * v_place : at + block_floats);
+              __global const char *next_p = (__global const char *)(last ? p + (f + 1) * p_place : p_at + p_block);
+              if (first + b < full)
+                accumulate_block(at, u_at, channels, done == 0, p_at, TILES, next_v, next_p, p_step);
+              else
+                accumulate_block(at, u_at, channels, done == 0, p_at, TILES - 1, next_v, next_p, p_step);
+            }
+          }
+      }
+      weights += (size_t)channels * 9 * OC_STEP;
+    }
+    for (int o = 0; o < OC_BLOCKS && g * OC_BLOCKS + o < oc_blocks; o++) {
+      const int oc = g * OC_BLOCKS + o;
+      for (int b = 0; b < here; b++) {
+        const int start = (first + b) * TILES - max(first + b - full, 0);
+        const int count = min(first + b < full ? TILES : TILES - 1, tiles - start);
+        place at = place_of(start, tiles_y, tiles_x);
+        __global const float *tile = p + b * p_block + o * TILES * VEC;
+        for (int t = 0; t < count; t++, at = place_after(at, tiles_y, tiles_x))
+          output_tile(tile + t * VEC, p_place, LOAD(bias + oc * VEC), lowest,
+                      out + (size_t)((first_image + at.n) * oc_blocks + oc) * out_plane, height, width, at.ty * M,
+                      at.tx * M, pool);
+      }
     }
   }
 }

@@ -4,84 +4,24 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "algo/blocked.h"
+#include "algo/winograd.h"
 #include "base/clones.h"
 #include "base/parallel.h"
 
-enum { M, TILES, OC_BLOCKS, STRIP };
-
-#define TILE_PARAMS                                                                               \
-  [M] = {"M", "side of a tile of outputs", {2, 4, 6}},                                            \
-  [TILES] = {"TILES", "tiles that the multiplication keeps in registers", {4, 6, 8, 12, 13, 14}}, \
-  [OC_BLOCKS] = {"OC_BLOCKS", "blocks of output channels that it keeps in registers", {1, 2}}
-
-static const algo_param staged_params[] = {TILE_PARAMS, {0}};
+static const algo_param staged_params[] = {WINOGRAD_PARAMS, {0}};
 static const algo_param fused_params[] = {
-    TILE_PARAMS,
+    WINOGRAD_PARAMS,
     [STRIP] = {"STRIP", "blocks of tiles that a group takes at once", {1, 2, 3, 4}, .launched = true},
     {0}};
 
-/* The staged form works on as many images at a time as keep its workspace below this. */
-#define STAGED_BYTES ((size_t)64 << 20)
+/* ---- the model of time: winograd.h has its units. */
 
-/* The sizes that the kernels count in; see the head of conv_winograd.cl. */
-typedef struct geometry {
-  size_t block, freqs, ic_blocks, oc_blocks, oc_groups, tiles_y, tiles_x, tiles_image;
-} geometry;
-
-static geometry measure(const algo_problem *p, const int *param) {
-  const layer_shape *s = &p->shape;
-  const size_t m = (size_t)param[M], n = m + 2;
-  geometry g = {
-      .block = p->block, .freqs = n * n, .tiles_y = size_ceil_div(s->in.h, m), .tiles_x = size_ceil_div(s->in.w, m)};
-  g.ic_blocks = size_ceil_div(s->in.c, g.block);
-  g.oc_blocks = size_ceil_div(s->out.c, g.block);
-  g.oc_groups = size_ceil_div(g.oc_blocks, (size_t)param[OC_BLOCKS]);
-  g.tiles_image = g.tiles_y * g.tiles_x;
-  return g;
-}
-
-/* Work-groups of the fused form: one for each compute unit. */
-static size_t fused_groups(const clvgg_device_info *dev) {
-  return dev->compute_units ? dev->compute_units : 1;
-}
-
-/* ---- the model of time. Only ratios matter: units are floating point operations of the multiplication at its peak. */
-
-/* Bytes in such operations, fitted to VGG-16's layers on AVX-512: weights that come from main memory; weights that come again,
- * and scratch beyond the second level cache, written and read. */
-#define FLOPS_A_COLD_BYTE    14.0
-#define FLOPS_A_SCRATCH_BYTE 20.0
-/* A core's second level cache: what scratch and weights may take together; a strip's scratch that counts as beyond it once, in
- * proportion; and how often at most. */
-#define CACHE_BYTES 1.5e6
+/* A strip's scratch that counts as beyond the cache once, in proportion; and how often at most. */
 #define SPILT_BYTES 2e6
 #define MOST_SPILT  2.5
 
-/* How near the multiplication comes to the peak; fewer sums hide less of what it waits for. */
-static double efficiency(const algo_problem *p, const int *param) {
-  return param[TILES] * (p->block == 16 ? 1 : 2) >= 12 ? 0.9 : 0.75;
-}
-
-/* places: tiles, and the empty places of blocks that are multiplied all the same. */
-static double multiply_flops(const geometry *g, const int *param, size_t places) {
-  return 2.0 * (double)(g->freqs * places) * (double)(g->ic_blocks * g->oc_groups * (size_t)param[OC_BLOCKS]) *
-         (double)(g->block * g->block);
-}
-
-/* Blocks of TILES tiles and of one less leave no place empty, if there are enough tiles. */
-static size_t staged_places(const int *param, size_t tiles) {
-  const size_t most = (size_t)param[TILES], blocks = size_ceil_div(tiles, most);
-  return tiles >= blocks * (most - 1) ? tiles : blocks * most;
-}
-
 static size_t fused_places(const int *param, size_t tiles) {
   return size_round_up(tiles, (size_t)param[TILES]);
-}
-
-/* A value's way through both transforms, loads and stores included; F(6, 3)'s have more terms. */
-static double transform_flops(const geometry *g, const int *param, size_t tiles) {
-  return (param[M] == 6 ? 28.0 : 16.0) * (double)(g->freqs * tiles * g->block) * (double)(g->ic_blocks + g->oc_blocks);
 }
 
 static double weight_bytes(const geometry *g, const int *param) {
@@ -89,34 +29,26 @@ static double weight_bytes(const geometry *g, const int *param) {
          (double)(g->block * g->block);
 }
 
-/* Operations that are done, counted in conv_winograd.cl: those of input_row and output_row, an fma as two. A tile's input takes
- * N rows and N columns of the first, its output N columns and M rows of the second. */
-static void work(const algo_problem *p, const int *param, size_t (*places)(const int *param, size_t tiles),
-                 double *flops, double *weights) {
-  static const double row_flops[3][2] = {{4, 4}, {19, 13}, {38, 30}}; /* M = 2, 4, 6 */
-  const geometry g = measure(p, param);
-  const size_t m = (size_t)param[M], n = m + 2, tiles = p->batch * g.tiles_image;
-  const double input = (double)(2 * n * g.ic_blocks) * row_flops[m / 2 - 1][0];
-  const double output = (double)((n + m) * g.oc_blocks) * row_flops[m / 2 - 1][1];
-  *flops = multiply_flops(&g, param, places(param, tiles)) + (input + output) * (double)(tiles * g.block);
+static void staged_work(const algo_problem *p, const int *param, double *flops, double *weights) {
+  const geometry g = winograd_measure(p, param);
+  *flops = winograd_work(p, param, winograd_places(param, p->batch * g.tiles_image));
   *weights = weight_bytes(&g, param);
 }
 
-static void staged_work(const algo_problem *p, const int *param, double *flops, double *weights) {
-  work(p, param, staged_places, flops, weights);
-}
-
 static void fused_work(const algo_problem *p, const int *param, double *flops, double *weights) {
-  work(p, param, fused_places, flops, weights);
+  const geometry g = winograd_measure(p, param);
+  *flops = winograd_work(p, param, fused_places(param, p->batch * g.tiles_image));
+  *weights = weight_bytes(&g, param);
 }
 
 static double staged_cost(const clvgg_device_info *dev, const algo_problem *p, const int *param) {
-  const geometry g = measure(p, param);
+  const geometry g = winograd_measure(p, param);
   const size_t tiles = p->batch * g.tiles_image;
   const double scratch = 4.0 * (double)(g.freqs * tiles * g.block) * (double)(g.ic_blocks + g.oc_blocks);
-  const double beyond = scratch < CACHE_BYTES * (double)fused_groups(dev) ? 0 : scratch;
-  return 3 * FLOPS_A_LAUNCH + multiply_flops(&g, param, staged_places(param, tiles)) / efficiency(p, param) +
-         transform_flops(&g, param, tiles) + FLOPS_A_SCRATCH_BYTE * beyond +
+  const double beyond = scratch < CACHE_BYTES * (double)winograd_groups(dev) ? 0 : scratch;
+  return 3 * FLOPS_A_LAUNCH +
+         winograd_multiply_flops(&g, param, winograd_places(param, tiles)) / winograd_efficiency(p, param) +
+         winograd_transform_flops(&g, param, tiles) + FLOPS_A_SCRATCH_BYTE * beyond +
          FLOPS_A_COLD_BYTE * weight_bytes(&g, param);
 }
 
@@ -135,8 +67,8 @@ static double again_flops_a_byte(const int *param, bool cached) {
 }
 
 static double fused_cost(const clvgg_device_info *dev, const algo_problem *p, const int *param) {
-  const geometry g = measure(p, param);
-  const size_t tiles = p->batch * g.tiles_image, groups = fused_groups(dev);
+  const geometry g = winograd_measure(p, param);
+  const size_t tiles = p->batch * g.tiles_image, groups = winograd_groups(dev);
   const size_t share =
       size_ceil_div(size_ceil_div(tiles, (size_t)param[TILES]), groups); /* blocks of the busiest group */
   const double strips = (double)(groups * size_ceil_div(share, (size_t)param[STRIP]));
@@ -147,70 +79,44 @@ static double fused_cost(const clvgg_device_info *dev, const algo_problem *p, co
   const double scratch = strip_bytes / (double)param[STRIP] * (double)(share * groups);
   const double spilt = scratch * fmin(MOST_SPILT, strip_bytes / SPILT_BYTES);
   const size_t busiest = share * groups * (size_t)param[TILES];
-  return FLOPS_A_LAUNCH + multiply_flops(&g, param, busiest) / efficiency(p, param) +
-         transform_flops(&g, param, busiest) + FLOPS_A_COLD_BYTE * weights +
+  return FLOPS_A_LAUNCH + winograd_multiply_flops(&g, param, busiest) / winograd_efficiency(p, param) +
+         winograd_transform_flops(&g, param, busiest) + FLOPS_A_COLD_BYTE * weights +
          again_flops_a_byte(param, cached) * weights * (strips - 1) + FLOPS_A_SCRATCH_BYTE * spilt;
 }
 
 /* ---- choosing */
 
-/* The cheapest of the parameters that are worth trying, by cost. 14 x 2 sums, 2 weights and a broadcast fill AVX-512's 32
- * registers; 6 x 2 fill the 16 of AVX and SSE. Fewer tiles are for images that have few. */
-static void choose(const clvgg_device_info *dev, const algo_problem *p, const int *tiles, const int *strips,
-                   double (*cost)(const clvgg_device_info *dev, const algo_problem *p, const int *param), int *param) {
-  int best[ALGO_MAX_PARAMS] = {0};
-  double best_cost = INFINITY;
-  param[OC_BLOCKS] = 2;
-  for (param[M] = 2; param[M] <= 6; param[M] += 2)
-    for (const int *t = tiles; *t; t++)
-      for (const int *s = strips; *s; s++) {
-        param[TILES] = *t;
-        param[STRIP] = *s;
-        const double now = cost(dev, p, param);
-        if (now < best_cost) memcpy(best, param, sizeof best), best_cost = now;
-      }
-  memcpy(param, best, sizeof best);
-}
-
 static void choose_staged(const clvgg_device_info *dev, const algo_problem *p, int *param) {
   static const int wide[] = {14, 13, 12, 8, 0}, narrow[] = {6, 4, 0}, none[] = {1, 0};
-  choose(dev, p, p->block == 16 ? wide : narrow, none, staged_cost, param);
+  winograd_choose(dev, p, p->block == 16 ? wide : narrow, none, staged_cost, param);
   param[STRIP] = 0;
 }
 
 static void choose_fused(const clvgg_device_info *dev, const algo_problem *p, int *param) {
   static const int wide[] = {14, 8, 0}, narrow[] = {6, 4, 0}, strips[] = {1, 2, 3, 4, 0};
-  choose(dev, p, p->block == 16 ? wide : narrow, strips, fused_cost, param);
+  winograd_choose(dev, p, p->block == 16 ? wide : narrow, strips, fused_cost, param);
 }
 
 /* Images that the staged form takes at a time. */
 static size_t staged_images(const geometry *g, const algo_problem *p, const int *param) {
-  const size_t places = g->freqs * (g->ic_blocks + g->oc_groups * (size_t)param[OC_BLOCKS]) * g->block;
-  const size_t image = places * (g->tiles_image + (size_t)param[TILES]) * sizeof(float);
-  const size_t images = STAGED_BYTES / image;
-  return images < 1 ? 1 : images > p->batch ? p->batch : images;
+  return winograd_images(g, p, param, g->oc_groups * (size_t)param[OC_BLOCKS] * g->block);
 }
 
 static size_t staged_bytes(const clvgg_device_info *dev, const algo_problem *p, const int *param) {
   (void)dev;
-  const geometry g = measure(p, param);
+  const geometry g = winograd_measure(p, param);
   const size_t tiles = size_round_up(staged_images(&g, p, param) * g.tiles_image, (size_t)param[TILES]);
   return g.freqs * tiles * (g.ic_blocks + g.oc_groups * (size_t)param[OC_BLOCKS]) * g.block * sizeof(float);
 }
 
 static size_t fused_bytes(const clvgg_device_info *dev, const algo_problem *p, const int *param) {
-  const geometry g = measure(p, param);
-  return fused_groups(dev) * (g.freqs + 1) * slot_floats(&g, param) * sizeof(float);
-}
-
-/* The multiplication's sums, and a vector of weights and one of an input channel. */
-static size_t registers(const int *param) {
-  return (size_t)(param[TILES] * param[OC_BLOCKS]) + 2;
+  const geometry g = winograd_measure(p, param);
+  return winograd_groups(dev) * (g.freqs + 1) * slot_floats(&g, param) * sizeof(float);
 }
 
 static bool supports(const clvgg_device_info *dev, const algo_problem *p, const int *param, char *why) {
   if (!blocked_supported(dev, p, why)) return false;
-  const geometry g = measure(p, param);
+  const geometry g = winograd_measure(p, param);
   if (weight_bytes(&g, param) > (double)dev->max_alloc_bytes)
     return algo_refuse(why, "transformed weights of %.0f MiB exceed the largest buffer of %llu MiB",
                        weight_bytes(&g, param) / 1048576, (unsigned long long)(dev->max_alloc_bytes >> 20));
@@ -218,14 +124,14 @@ static bool supports(const clvgg_device_info *dev, const algo_problem *p, const 
 }
 
 static uint64_t staged_iterations(const algo_problem *p, const int *param) {
-  const geometry g = measure(p, param);
+  const geometry g = winograd_measure(p, param);
   const uint64_t blocks = size_ceil_div(p->batch * g.tiles_image, (size_t)param[TILES]);
   /* The multiplication's work-item: its blocks of tiles, input channels, and the unrolled loops inside. */
   return blocks * g.ic_blocks * g.block * (1 + (uint64_t)param[TILES] * (1 + (uint64_t)param[OC_BLOCKS]));
 }
 
 static uint64_t fused_iterations(const algo_problem *p, const int *param) {
-  const geometry g = measure(p, param);
+  const geometry g = winograd_measure(p, param);
   return g.oc_groups * g.freqs * staged_iterations(p, param);
 }
 
@@ -298,7 +204,7 @@ static void pack_group(size_t group, void *context) {
 }
 
 static clvgg_status upload_weights(algo_instance *inst, const layer *l, algo_state *state) {
-  packing k = {.l = l, .g = measure(&inst->problem, inst->param), .m = inst->param[M]};
+  packing k = {.l = l, .g = winograd_measure(&inst->problem, inst->param), .m = inst->param[M]};
   k.step = (size_t)inst->param[OC_BLOCKS] * k.g.block;
   const size_t rows = k.g.oc_groups * k.step;
   const size_t bytes = k.g.freqs * k.g.ic_blocks * k.g.block * rows * sizeof *k.out;
@@ -352,7 +258,7 @@ static clvgg_status enqueue_part(algo_instance *inst, size_t first, size_t image
                                  const device_buffer *out, const device_buffer *workspace) {
   const winograd_state *state = inst->state;
   const layer_shape *s = &inst->problem.shape;
-  const geometry g = measure(&inst->problem, inst->param);
+  const geometry g = winograd_measure(&inst->problem, inst->param);
   const size_t tiles = images * g.tiles_image;
   const device_arg input[] = {arg_buffer(in->mem),  arg_buffer(workspace->mem), arg_int(first),
                               arg_int(g.ic_blocks), arg_int(s->in.h),           arg_int(s->in.w),
@@ -377,7 +283,7 @@ static clvgg_status enqueue_staged(algo_instance *inst, size_t batch, const devi
                                    const device_buffer *workspace) {
   if (batch == 0) return CLVGG_OK;
   TRY(algo_check(inst, batch, in, out, workspace));
-  const geometry g = measure(&inst->problem, inst->param);
+  const geometry g = winograd_measure(&inst->problem, inst->param);
   const size_t most = staged_images(&g, &inst->problem, inst->param);
   for (size_t first = 0; first < batch; first += most)
     TRY(enqueue_part(inst, first, batch - first < most ? batch - first : most, in, out, workspace));
@@ -390,7 +296,7 @@ static clvgg_status enqueue_fused(algo_instance *inst, size_t batch, const devic
   TRY(algo_check(inst, batch, in, out, workspace));
   const algo_state *state = algo_state_of(inst);
   const layer_shape *s = &inst->problem.shape;
-  const geometry g = measure(&inst->problem, inst->param);
+  const geometry g = winograd_measure(&inst->problem, inst->param);
   const device_arg args[] = {arg_buffer(in->mem),
                              arg_buffer(state->weights.panel[0].mem),
                              arg_buffer(state->weights.bias.mem),
@@ -408,7 +314,7 @@ static clvgg_status enqueue_fused(algo_instance *inst, size_t batch, const devic
                              arg_int(s->pool),
                              arg_float(algo_lowest(s))};
   return device_launch(inst->dev, &state->kernel, args, COUNT_OF(args),
-                       (size_t[]){fused_groups(device_info(inst->dev)), 1, 1}, one);
+                       (size_t[]){winograd_groups(device_info(inst->dev)), 1, 1}, one);
 }
 
 const algo algo_conv_winograd = {
@@ -419,7 +325,7 @@ const algo algo_conv_winograd = {
     .error_growth = 8, /* F(6, 3)'s constants spread over three orders of magnitude */
     .pools = true,
     .params = staged_params,
-    .registers = registers,
+    .registers = winograd_registers,
     .choose = choose_staged,
     .supports = supports,
     .iterations = staged_iterations,
@@ -439,7 +345,7 @@ const algo algo_conv_winograd_fused = {
     .error_growth = 8, /* F(6, 3)'s constants spread over three orders of magnitude */
     .pools = true,
     .params = fused_params,
-    .registers = registers,
+    .registers = winograd_registers,
     .choose = choose_fused,
     .supports = supports,
     .iterations = fused_iterations,

@@ -9,6 +9,7 @@ static const algo *const registry[] = {
     /* 3x3 convolution */
     &algo_conv_winograd_fused,
     &algo_conv_winograd,
+    &algo_conv_winograd_on_the_fly,
     &algo_conv_direct_nchwc,
     &algo_conv_direct_image,
     &algo_conv_direct_pixels,

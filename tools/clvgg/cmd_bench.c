@@ -171,7 +171,6 @@ static void measure(bench *b, const clvgg_model *model, double load_ms, size_t b
   options.height = r->height;
   options.width = r->width;
   options.algorithm = o->algorithm;
-  progress bar;
   options.input = o->rgb8 ? CLVGG_INPUT_RGB8 : CLVGG_INPUT_F32;
   size_t floats = info.channels * r->height * r->width;
   float *images = cli_alloc(batch, floats * sizeof *images);       /* (batch, C, H, W) */
