@@ -157,6 +157,7 @@ clvgg_status clvgg_device_open(const char *selector, clvgg_device **out) {
   if (dev != NULL) {
     dev->info = table.info[index];
     dev->id = table.id[index];
+    dev->binaries = select_binary_use(&dev->info);
     status = connect(dev);
   }
   discover_free(&table);
@@ -181,6 +182,7 @@ static clvgg_status adopt(clvgg_device *dev, cl_context context, cl_command_queu
   if (of_queue != context)
     return base_fail(CLVGG_ERROR_ARGUMENT, "clvgg_device_wrap: the queue belongs to another context");
   TRY(discover_one(dev->id, &dev->info));
+  dev->binaries = select_binary_use(&dev->info);
   if (properties & CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE)
     return base_fail(CLVGG_ERROR_ARGUMENT,
                      "clvgg_device_wrap: device '%s': the queue is out of order, an in-order queue is needed",

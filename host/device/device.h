@@ -4,7 +4,8 @@
  *   select.c    selectors, ranking, quirks, limits          buffer.c   memory
  *   device.c    context, queue, opening, wrapping           launch.c   kernels and their arguments
  *   timer.c     time between points of the queue            clblast.c  CLBlast's GEMM
- *   identity.c  what names a device and its driver in files
+ *   identity.c  what names a device and driver in files     binary.c   a program's binary
+ *   cache.c     compiled programs in files                  cache_folder.c  their folder
  */
 #ifndef CLVGG_DEVICE_DEVICE_H
 #define CLVGG_DEVICE_DEVICE_H
@@ -59,6 +60,7 @@ typedef struct device_kernel {
 clvgg_status device_kernel_create(clvgg_device *dev, const char *source, const char *name, const char *options,
                                   device_kernel *out);
 void device_kernel_release(device_kernel *kernel);
+/* Compiled programs are kept in files (cache.h); clvgg_device_get_cache_counts and clvgg_device_save_programs are the calls. */
 
 /* ---- launches */
 typedef struct device_arg {

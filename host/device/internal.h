@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 
 #include "device/device.h"
+#include "device/select.h"
 
 /* A program that was built for the device; program.c owns the list. */
 typedef struct built_program built_program;
@@ -27,6 +28,9 @@ struct clvgg_device {
   pthread_mutex_t lock;                      /* of what follows */
   built_program *programs;                   /* newest first */
   stamp_state stamps;
+  binary_use binaries;
+  clvgg_cache_counts cache_counts;
+  bool cache_noted; /* one line of log about the cache is enough */
 };
 
 /* Every device of every platform. */
@@ -49,7 +53,14 @@ const char *device_code_name(cl_int code);
 /* Fails with "device NAME: what: CL_... (code)"; the status is the one that fits the code. */
 clvgg_status device_fail(const clvgg_device *dev, cl_int code, const char *format, ...) BASE_PRINTF(3, 4);
 
+/* Also writes what the cache of programs lacks, where the driver gives it at once. */
 void program_free_all(clvgg_device *dev);
+
+/* The binary that the driver has for the device now; *out is for free(). */
+clvgg_status binary_fetch(const clvgg_device *dev, cl_program program, unsigned char **out, size_t *bytes);
+/* A built program of a binary. */
+clvgg_status binary_load(const clvgg_device *dev, const unsigned char *binary, size_t bytes, const char *options,
+                         cl_program *out);
 /* Drops CLBlast's own compiled kernels, which keep contexts alive. */
 void clblast_forget(void);
 

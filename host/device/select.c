@@ -19,13 +19,19 @@
 #include <string.h>
 #include <strings.h>
 
-/* Faults that no query reports, by parts of the platform's and the device's name. */
+/* What no query reports, by parts of the platform's and the device's name; the first row that fits counts. */
 static const struct quirk {
   const char *platform, *device;
-  uint64_t max_iterations;
+  uint64_t max_iterations; /* 0: no limit */
+  binary_use binaries;
 } quirks[] = {
     /* Mesa 22.3: the loops of a work-item end silently after 65,535 iterations, all of them counted together. */
-    {"rusticl", "llvmpipe", 65535},
+    {"rusticl", "llvmpipe", 65535, BINARIES_NEVER},
+    /* Mesa 22.3: binaries are SPIR-V, which saves a start 10 of 360 ms, and one that it does not take ends the process. */
+    {"rusticl", "", 0, BINARIES_NEVER},
+    /* PoCL 3.1: asked for a program's binary, it first compiles every kernel once more, for work-groups of any size, which takes as
+     * long as all else of a first start. Loading what it then gives is quicker than its own cache. */
+    {"Portable Computing Language", "", 0, BINARIES_ON_REQUEST},
 };
 
 /* Software rasterisers, by parts of the device's name; they may call themselves GPUs. */
@@ -57,6 +63,11 @@ void select_apply_quirks(clvgg_device_info *device) {
   if (q != NULL) device->max_iterations = q->max_iterations;
   for (size_t i = 0; i < sizeof rasterisers / sizeof rasterisers[0]; i++)
     if (select_contains(device->name, rasterisers[i])) device->software_rasteriser = 1;
+}
+
+binary_use select_binary_use(const clvgg_device_info *device) {
+  const struct quirk *q = find_quirk(device);
+  return q != NULL ? q->binaries : BINARIES_AT_CLOSE;
 }
 
 /* ---- caps */
@@ -136,9 +147,10 @@ static clvgg_device_type real_type(const clvgg_device_info *d) {
  * also when CLVGG_DEVICE_LIMITS has capped the iterations of all of them. */
 enum { RANKS = 5 };
 static void rank(const clvgg_device_info *d, unsigned out[RANKS]) {
+  const struct quirk *q = find_quirk(d);
   static const unsigned of_type[] = {
       [CLVGG_DEVICE_OTHER] = 0, [CLVGG_DEVICE_CPU] = 1, [CLVGG_DEVICE_ACCELERATOR] = 2, [CLVGG_DEVICE_GPU] = 3};
-  out[0] = find_quirk(d) == NULL;
+  out[0] = q == NULL || q->max_iterations == 0;
   out[1] = d->max_iterations == 0;
   out[2] = of_type[real_type(d)];
   out[3] = !d->software_rasteriser;

@@ -17,6 +17,14 @@ clvgg_status select_device(const clvgg_device_info *devices, size_t count, const
 /* Fills in what no query tells: max_iterations and software_rasteriser. */
 void select_apply_quirks(clvgg_device_info *device);
 
+/* When the cache of programs gets binaries from a driver; it is handed those that are there, but for the last. */
+typedef enum binary_use {
+  BINARIES_AT_CLOSE,   /* when the device closes */
+  BINARIES_ON_REQUEST, /* by clvgg_device_save_programs only: the driver takes long */
+  BINARIES_NEVER       /* they do not help, or do harm */
+} binary_use;
+binary_use select_binary_use(const clvgg_device_info *device);
+
 /* Lowers the caps of device to those of limits, the value of CLVGG_DEVICE_LIMITS; NULL or "" changes nothing. */
 clvgg_status select_apply_limits(const char *limits, clvgg_device_info *device);
 

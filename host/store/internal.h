@@ -73,7 +73,7 @@ struct tuning {
   sqlite3_stmt *statements[TABLES][STATEMENTS];
   char path[PATH_MAX];
   int lock; /* descriptor, or -1 */
-  bool stored;
+  bool stored, changed;
   char why[512];   /* it is not stored */
   double deadline; /* of the wait for others' locks that is going on */
 };

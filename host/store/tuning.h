@@ -2,12 +2,13 @@
  * The tuning database: what was measured on this machine's devices, which plans came of it, and what failed and why.
  *
  * File     $XDG_DATA_HOME/clvgg/tuning.sqlite, an SQLite database with a rollback journal. (Not a write-ahead log: that needs memory
- *          shared between the processes, which network homes do not have. A row a candidate is no load, and each is synced.)
+ *          shared between the processes, which network homes do not have. A row a candidate is no load.)
  * Keys     A row belongs to a tuning_key: device, driver, platform, kernels, library. Rows measured on the same device with any
  *          of the last four different are found too, and marked other_software: verify before use. Failures are not: they
  *          say nothing about another driver.
- * Commits  A record call that returned CLVGG_OK has its row in the file, whatever becomes of the process or the machine's power
- *          (unless tuning_is_stored says no).
+ * Commits  A record call that returned CLVGG_OK has its row in the file, whatever becomes of the process then (unless
+ *          tuning_is_stored says no). The file goes to the disk when the handle is closed; a power cut before may cost the
+ *          rows since it was opened, or damage the file.
  * Damage   Each row ends in a checksum of its table's name and all its values, checked whenever it is read. A file that is no
  *          database, has another schema or holds a row with a wrong sum is damaged: sound rows are copied to a new file, which
  *          takes its name; the old one stays as tuning.sqlite.damaged (only the last). While other processes have the

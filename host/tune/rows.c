@@ -32,8 +32,11 @@ static uint64_t kernels_of_folder(const char *folder) {
 
 void rows_key(const clvgg_device_info *dev, tuning_key *out) {
   char digest[24];
-  const char *folder = getenv("CLVGG_KERNEL_DIR");
-  snprintf(digest, sizeof digest, "%016" PRIx64, folder && *folder ? kernels_of_folder(folder) : identity_of_kernels());
+  const char *folder = getenv("CLVGG_KERNEL_DIR"), *limits = getenv("CLVGG_DEVICE_LIMITS");
+  uint64_t kernels = folder && *folder ? kernels_of_folder(folder) : identity_of_kernels();
+  /* A device that is made smaller is another one. */
+  if (limits && *limits) kernels = hash_bytes(kernels, limits, strlen(limits));
+  snprintf(digest, sizeof digest, "%016" PRIx64, kernels);
   tuning_key_make(dev, digest, out);
 }
 

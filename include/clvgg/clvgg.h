@@ -448,6 +448,61 @@ typedef int (*clvgg_verify_fn)(const clvgg_verify_case *result, void *user);
 CLVGG_API clvgg_status clvgg_verify(clvgg_device *device, const clvgg_model *model, size_t batch, clvgg_verify_fn fn,
                                     void *user);
 
+/* ------------------------------------------------------------- cached files */
+
+/* What can always be made again is kept in the user's cache folder, $XDG_CACHE_HOME/clvgg or ~/.cache/clvgg: compiled programs in
+ * its folder "programs", and "trust", the verdicts on algorithms. A program counts for the very same device, driver, source and
+ * build options only, and is verified before the driver sees it. Whatever is wrong with these files or their folder is never an
+ * error of other calls: programs are then compiled. The programs take up to CLVGG_CACHE_MB MiB (an environment variable; 256 by
+ * default; 0: they are neither read nor written), the least recently used go first. Any number of processes may share the folder.
+ *
+ * Programs that a device has compiled are written when it closes, but for drivers (PoCL) that would have to compile them once more
+ * for that: there, clvgg_device_save_programs does. */
+
+/* One compiled program. */
+typedef struct clvgg_cache_entry {
+  char file[64];      /* its name in the folder */
+  char device[256];   /* the device's name; "" when the file does not say */
+  char source[64];    /* what it was compiled from, "conv_direct.cl"; "" likewise */
+  uint64_t bytes;     /* of the file */
+  int64_t last_use_s; /* seconds since 1970 */
+} clvgg_cache_entry;
+
+typedef struct clvgg_cache_info {
+  char folder[4096];       /* of the programs, whether it exists or not */
+  uint64_t bytes;          /* all entries */
+  uint64_t limit_bytes;    /* 0: the cache is off */
+  char verdicts[4096];     /* the path of "trust" */
+  uint64_t verdict_bytes;  /* 0: there is no such file */
+  int64_t verdicts_last_s; /* when it was last written, in seconds since 1970 */
+} clvgg_cache_info;
+
+/* Lists the compiled programs, the last used first. *entries is an array of *count that the caller releases with
+ * clvgg_cache_list_free; info may be NULL. A folder that does not exist is empty; one that cannot be read is CLVGG_ERROR_IO.
+ * May be called from any thread. */
+CLVGG_API clvgg_status clvgg_cache_list(clvgg_cache_info *info, clvgg_cache_entry **entries, size_t *count);
+CLVGG_API void clvgg_cache_list_free(clvgg_cache_entry *entries);
+
+/* Removes the compiled programs and the verdicts, while they are in use, too. *files and *bytes (either may be NULL) say what went,
+ * also when the rest could not be removed, which is CLVGG_ERROR_IO. */
+CLVGG_API clvgg_status clvgg_cache_clear(size_t *files, uint64_t *bytes);
+
+/* What became of the programs that a device was asked for since it was opened. */
+typedef struct clvgg_cache_counts {
+  uint64_t hits;    /* loaded */
+  uint64_t misses;  /* not in the cache: compiled */
+  uint64_t refused; /* in the cache, but the driver did not take it: compiled. It is not offered to this driver again */
+  uint64_t damaged; /* the file was damaged: removed, compiled */
+  uint64_t written;
+} clvgg_cache_counts;
+
+CLVGG_API void clvgg_device_get_cache_counts(clvgg_device *device, clvgg_cache_counts *out);
+
+/* Writes the programs that the device has compiled and the cache does not have. On PoCL this takes about as long as compiling them
+ * did; what has run before, with which sizes of work-groups, is then in them. *count (may be NULL) is how many were written: 0 with
+ * CLVGG_CACHE_MB=0. The first that cannot be written is the error. */
+CLVGG_API clvgg_status clvgg_device_save_programs(clvgg_device *device, size_t *count);
+
 #ifdef __cplusplus
 }
 #endif

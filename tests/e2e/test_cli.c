@@ -16,7 +16,7 @@
 
 static void help_is_on_stdout(void **state) {
   (void)state;
-  static const char *const commands[] = {"devices", "models", "info", "classify", "eval", "verify", "bench"};
+  static const char *const commands[] = {"devices", "models", "info", "classify", "eval", "verify", "bench", "cache"};
   run("help");
   expect_code(0);
   for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) assert_non_null(strstr(last.out, commands[i]));
@@ -54,6 +54,8 @@ static void wrong_usage_is_2_with_a_hint(void **state) {
       {"models --json=3", "--json takes no value"},
       {"models extra", "extra"},
       {"devices -m", "-m"},
+      {"cache --clear --fill", "two commands"},
+      {"cache -b 0", "'0'"},
       {"classify", "no image"},
       {"classify -k 0 x.png", "'0'"},
       {"classify --precision f8 x.png", "'f8' is not f32|f16w|f24w"},
@@ -315,6 +317,69 @@ static void bench_names_the_precision(void **state) {
   }
 }
 
+/* In a folder of its own, so that what other tests have cached stays. */
+static void cache_is_shown_filled_and_cleared(void **state) {
+  (void)state;
+  char home[4096], *old = getenv("XDG_CACHE_HOME") ? strdup(getenv("XDG_CACHE_HOME")) : NULL;
+  make_path(home, "cache-home");
+  setenv("XDG_CACHE_HOME", home, 1);
+  run("cache");
+  expect_code(0);
+  assert_int_equal(command_lines(last.out), 1);
+  assert_non_null(strstr(last.out, "/cache-home/clvgg/programs: 0 programs, 0.00 of 256 MiB"));
+
+  run_seconds = 600; /* the first run compiles */
+  run("cache --fill --json");
+  run_seconds = 60;
+  expect_code(0);
+  json_t *o = parse();
+  const size_t written = (size_t)number(o, "written");
+  json_decref(o);
+  run("cache --json");
+  expect_code(0);
+  o = parse();
+  const json_t *list = field(o, "programs", JSON_ARRAY), *verdicts = field(o, "verdicts", JSON_OBJECT);
+  assert_int_equal(json_array_size(list), written); /* 0 where a driver's binaries are not used */
+  double sum = 0;
+  for (size_t i = 0; i < written; i++) {
+    const json_t *e = json_array_get(list, i);
+    assert_non_null(strstr(text(e, "source"), ".cl"));
+    assert_true(*text(e, "device") && number(e, "last_use") > 1e9);
+    sum += number(e, "bytes");
+  }
+  assert_true(sum == number(o, "bytes"));
+  const double all = sum + number(verdicts, "bytes");
+  assert_true(number(verdicts, "bytes") > 0 && number(o, "limit_bytes") == 256.0 * 1024 * 1024);
+  json_decref(o);
+  run("cache");
+  expect_code(0);
+  assert_int_equal(command_lines(last.out), written ? 4 : 3);
+  assert_non_null(strstr(last.out, "verdicts on algorithms"));
+
+  run("cache --clear --json");
+  expect_code(0);
+  o = parse();
+  assert_int_equal((size_t)number(o, "removed_files"), written + 1);
+  assert_true(number(o, "removed_bytes") == all);
+  json_decref(o);
+  run("cache --clear");
+  expect_code(0);
+  assert_string_equal(last.out, "0 files removed, 0.00 MiB\n");
+
+  write_file("no-folder", "x", 1);
+  make_path(home, "no-folder");
+  setenv("XDG_CACHE_HOME", home, 1);
+  run("cache");
+  const int code = last.code;
+  if (old)
+    setenv("XDG_CACHE_HOME", old, 1);
+  else
+    unsetenv("XDG_CACHE_HOME");
+  free(old);
+  assert_int_equal(code, 1);
+  expect_error(1, "cannot read this folder");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(help_is_on_stdout),
@@ -328,6 +393,7 @@ int main(void) {
       cmocka_unit_test(bench_measures_each_batch),
       cmocka_unit_test(bench_names_the_precision),
       cmocka_unit_test(bench_of_no_file_is_1),
+      cmocka_unit_test(cache_is_shown_filled_and_cleared),
   };
   return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -57,6 +57,8 @@ if(CLVGG_SANITIZE)
   endforeach()
 endif()
 
+clvgg_test(kernels test_cached base device)
+set_tests_properties(test_cached PROPERTIES SKIP_RETURN_CODE 77)
 clvgg_test(kernels test_nan algo device network checkpoint base)
 target_sources(test_nan PRIVATE kernels/guarded.c)
 

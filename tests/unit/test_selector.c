@@ -103,6 +103,18 @@ static void test_rasteriser_is_no_gpu(void **state) {
   assert_int_equal(expect_found(t, 2, "llvmpipe"), 0);
 }
 
+static void test_binaries_are_used_as_the_driver_allows(void **state) {
+  (void)state;
+  clvgg_device_info t[ALL];
+  fill_table(t);
+  assert_int_equal(select_binary_use(&t[CPU]), BINARIES_ON_REQUEST);
+  assert_int_equal(select_binary_use(&t[SOFT]), BINARIES_NEVER);
+  assert_int_equal(select_binary_use(&t[BIG_GPU]), BINARIES_AT_CLOSE);
+  const clvgg_device_info real = make("0:0", "rusticl", "AMD Radeon RX 6600 (radeonsi)", CLVGG_DEVICE_GPU, 1);
+  assert_int_equal(select_binary_use(&real), BINARIES_NEVER);
+  assert_int_equal(real.max_iterations, 0);
+}
+
 static void test_quirk_is_known_and_ranked_last_under_limits(void **state) {
   (void)state;
   clvgg_device_info t[ALL];
@@ -260,6 +272,7 @@ int main(void) {
       cmocka_unit_test(test_first_listed_wins_among_equals),
       cmocka_unit_test(test_rasteriser_is_no_gpu),
       cmocka_unit_test(test_quirk_is_known_and_ranked_last_under_limits),
+      cmocka_unit_test(test_binaries_are_used_as_the_driver_allows),
       cmocka_unit_test(test_id),
       cmocka_unit_test(test_type),
       cmocka_unit_test(test_name_part),

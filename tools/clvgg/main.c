@@ -21,6 +21,7 @@ static const command commands[] = {
     {"bench", "measure time, throughput and memory", cmd_bench},
     {"tune", "find a faster plan by measuring, and keep it", cmd_tune},
     {"explain", "show the plan with each step's time and how near it comes to the device's limits", cmd_explain},
+    {"cache", "show, fill or clear what is kept to start faster", cmd_cache},
 };
 
 static void print_help(FILE *out) {
@@ -33,6 +34,7 @@ static void print_help(FILE *out) {
           "Exit status: 0 done, 1 ran but failed, 2 wrong usage.\n\n"
           "Environment:\n"
           "  CLVGG_DEVICE      the device when -d is not given\n"
+          "  CLVGG_CACHE_MB    most MiB of compiled programs that are kept, 256 without it; 0: none\n"
           "  CLVGG_TRUST       never: check the algorithms against the reference at each start, not only at the first "
           "on a device;\n"
           "                    always: do not check them\n"
