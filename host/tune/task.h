@@ -51,7 +51,7 @@ void task_free(tune_task *task);
 
 #define TASK_MOST_FIELDS 12
 
-#define TASK_REAL_BYTES 17
+#define TASK_REAL_BYTES  17
 /* Returns out. */
 char *task_real_text(double value, char out[TASK_REAL_BYTES]);
 /* False for what is no such text, or not finite. */
