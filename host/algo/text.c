@@ -77,6 +77,9 @@ bool algo_params_parse(const algo *a, const char *text, int *out) {
     param[i] = (int)value;
   }
   if (*at) return false;
+  /* One set of parameters has one text, too. */
+  char again[ALGO_PARAMS_BYTES];
+  if (strcmp(algo_params_text(a, param, again, sizeof again), text) != 0) return false;
   memcpy(out, param, sizeof param);
   return true;
 }

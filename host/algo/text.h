@@ -16,7 +16,8 @@
 char *algo_problem_text(const algo_problem *p, char *out);
 /* False when text is not what algo_problem_text writes. */
 bool algo_problem_parse(const char *text, algo_problem *out);
-/* Every parameter of a once, in its order, of any value; out (ALGO_MAX_PARAMS) gets zeros beyond them. False otherwise. */
+/* Every parameter of a once, in its order, of any value from 0 on, as algo_params_text writes it; out (ALGO_MAX_PARAMS) gets zeros beyond
+ * them. False otherwise. */
 bool algo_params_parse(const algo *a, const char *text, int *out);
 
 #endif

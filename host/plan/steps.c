@@ -58,7 +58,7 @@ static bool parse_step(char *text, plan_step *step) {
   const char *params = "";
   if (strncmp(rest, " [", 2) == 0) {
     char *end = strchr(rest, ']');
-    if (!end) return false;
+    if (!end || end == rest + 2) return false;
     *end = '\0';
     params = rest + 2;
     rest = end + 1;

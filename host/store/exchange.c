@@ -109,7 +109,7 @@ static clvgg_status parse_row(const importing *im, table_id id, const json_t *ob
 
 static clvgg_status parse_device(const importing *im, const json_t *object, tuning_device *d) {
   TRY(tuning_json_to_row(&store_tables[TABLE_DEVICE], object, d));
-  if (im->key != NULL) *d = (tuning_device){.key = *im->key};
+  if (im->key != NULL) d->key = *im->key; /* with the peaks that its times belong to */
   d->device = store_key_id(&d->key);
   for (size_t k = 0; k < ARRAYS; k++) {
     const json_t *list = json_object_get(object, arrays[k].name);

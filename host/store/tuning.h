@@ -185,8 +185,8 @@ clvgg_status tuning_import(tuning *t, const char *path, tuning_import_report *re
  * accelerator. The nearest preset has the most fields that match, then the longest text in them, then comes first in the index.
  *
  * index: a text file of one file name a line, beside those files; NULL: presets/index.txt of the library's data files. *out is a
- * handle in memory with the nearest preset's rows, all under key and as TUNING_PRESET, and name its file; *out is NULL, with
- * CLVGG_OK, when there is no index or none matches. A preset that is damaged is an error.
+ * handle in memory with the nearest preset's rows, all under key and as TUNING_PRESET, with the peaks that its times belong to,
+ * and name its file; *out is NULL, with CLVGG_OK, when there is no index or none matches. A preset that is damaged is an error.
  */
 #define TUNING_PRESET_INDEX "presets/index.txt"
 clvgg_status tuning_preset_load(const char *index, const clvgg_device_info *dev, const tuning_key *key, tuning **out,

@@ -32,10 +32,10 @@ static void say(const side *s, const char *word, size_t count, ...) {
 }
 
 static void say_candidate(const side *s, const char *word, const candidate *c) {
-  char problem[ALGO_PROBLEM_BYTES], params[ALGO_PARAMS_BYTES], ms[40];
+  char problem[ALGO_PROBLEM_BYTES], params[ALGO_PARAMS_BYTES], ms[TASK_REAL_BYTES];
   algo_problem_text(&c->problem, problem);
   algo_params_text(c->algo, c->param, params, sizeof params);
-  snprintf(ms, sizeof ms, "%a", c->alone_ms);
+  task_real_text(c->alone_ms, ms);
   if (strcmp(word, "begin") == 0)
     say(s, word, 3, problem, c->algo->name, params);
   else
@@ -51,15 +51,15 @@ static void on_ended(const candidate *one, void *user) {
   say_candidate(user, "ended", one);
 }
 static void on_timed(const candidate *one, double seconds, void *user) {
-  char problem[ALGO_PROBLEM_BYTES], params[ALGO_PARAMS_BYTES], text[40];
-  snprintf(text, sizeof text, "%a", seconds);
+  char problem[ALGO_PROBLEM_BYTES], params[ALGO_PARAMS_BYTES], text[TASK_REAL_BYTES];
+  task_real_text(seconds, text);
   say(user, "timed", 4, algo_problem_text(&one->problem, problem), one->algo->name,
       algo_params_text(one->algo, one->param, params, sizeof params), text);
 }
 static void on_ran(const plan *p, double ms, void *user) {
-  char text[40];
+  char text[TASK_REAL_BYTES];
   (void)p;
-  snprintf(text, sizeof text, "%a", ms);
+  task_real_text(ms, text);
   say(user, "ran", 1, text);
 }
 static bool is_stopped(void *user) {
@@ -74,9 +74,9 @@ static void on_alive(void *user) {
 
 static clvgg_status say_verdict(side *s, const chain *c, const chain_verdict *v) {
   char *text[2] = {malloc(PLAN_STEPS_BYTES), malloc(PLAN_STEPS_BYTES)};
-  char numbers[4][40];
+  char numbers[4][TASK_REAL_BYTES];
   const double values[4] = {v->ms, v->untuned_ms, v->ratio, v->logits_error};
-  for (int i = 0; i < 4; i++) snprintf(numbers[i], sizeof numbers[i], "%a", values[i]);
+  for (int i = 0; i < 4; i++) task_real_text(values[i], numbers[i]);
   clvgg_status status = CLVGG_OK;
   if (!text[0] || !text[1])
     status = base_fail(CLVGG_ERROR_MEMORY, "no memory for a plan's text");
@@ -103,9 +103,9 @@ static clvgg_status search(side *s, clvgg_device *dev, const network *net) {
   engine_options.preprocess = &t->preprocess;
   chain *c = NULL;
   TRY(chain_open(dev, net, &engine_options, &options, &c));
-  char gflops[40], gbytes[40];
-  snprintf(gflops, sizeof gflops, "%a", chain_flops_per_s(c) / 1e9);
-  snprintf(gbytes, sizeof gbytes, "%a", chain_bytes_per_s(c) / 1e9);
+  char gflops[TASK_REAL_BYTES], gbytes[TASK_REAL_BYTES];
+  task_real_text(chain_flops_per_s(c) / 1e9, gflops);
+  task_real_text(chain_bytes_per_s(c) / 1e9, gbytes);
   say(s, "peaks", 2, gflops, gbytes);
   for (size_t i = 0; i < t->known_count; i++) {
     const tune_known *k = &t->known[i];

@@ -1,6 +1,6 @@
 /*
  * The worker that tunes: everything that may crash, hang or be wrong happens in its process. It reads a task (task.h) and answers with
- * lines:
+ * lines, in the form of task.h's:
  *
  *     alive                                        between things that may take long
  *     peaks     GFLOPS GBYTES_PER_S

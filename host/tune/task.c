@@ -1,6 +1,7 @@
 /* Writes a task as lines, and reads it again. */
 #include "tune/task.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -31,13 +32,26 @@ static clvgg_status write_line(const writer *w, const char *word, size_t count, 
   return w->send(line, w->user);
 }
 
-/* Numbers in hexadecimal, so that they arrive as they are. */
+char *task_real_text(double value, char out[TASK_REAL_BYTES]) {
+  uint64_t bits;
+  memcpy(&bits, &value, sizeof bits);
+  snprintf(out, TASK_REAL_BYTES, "%016" PRIx64, bits);
+  return out;
+}
+
+bool task_real_parse(const char *text, double *out) {
+  if (strlen(text) != TASK_REAL_BYTES - 1 || strspn(text, "0123456789abcdef") != TASK_REAL_BYTES - 1) return false;
+  const uint64_t bits = strtoull(text, NULL, 16);
+  memcpy(out, &bits, sizeof *out);
+  return isfinite(*out);
+}
+
 typedef struct number {
   char text[40];
 } number;
 static number real(double value) {
   number n;
-  snprintf(n.text, sizeof n.text, "%a", value);
+  task_real_text(value, n.text);
   return n;
 }
 static number whole(size_t value) {
@@ -84,12 +98,6 @@ static bool read_whole(const char *text, size_t most, size_t *out) {
   return !*end && value <= most;
 }
 
-static bool read_real(const char *text, double *out) {
-  char *end = NULL;
-  *out = strtod(text, &end);
-  return *text && !*end && isfinite(*out);
-}
-
 static bool read_fault(const char *text, candidate_fault *out) {
   for (int fault = 0; fault < FAULTS; fault++)
     if (strcmp(candidate_fault_name((candidate_fault)fault), text) == 0) {
@@ -120,7 +128,7 @@ static bool read_pixels(clvgg_preprocess *pre, char *const *f) {
   pre->bgr = (int)bgr;
   for (size_t i = 0; i < 6; i++) {
     double value;
-    if (!read_real(f[1 + i], &value)) return false;
+    if (!task_real_parse(f[1 + i], &value)) return false;
     *(i < 3 ? &pre->mean[i] : &pre->std[i - 3]) = (float)value;
   }
   return true;
@@ -163,7 +171,7 @@ clvgg_status task_know(tune_task *task, const tune_known *one) {
 static clvgg_status read_known(tune_task *task, char *const *f) {
   tune_known k = {.algo = algo_find(f[1])};
   if (!k.algo || !algo_problem_parse(f[0], &k.problem) || !algo_params_parse(k.algo, f[2], k.param) ||
-      !read_fault(f[3], &k.fault) || !read_real(f[4], &k.alone_ms) || !read_real(f[5], &k.seconds))
+      !read_fault(f[3], &k.fault) || !task_real_parse(f[4], &k.alone_ms) || !task_real_parse(f[5], &k.seconds))
     return base_fail(CLVGG_ERROR_FORMAT, "'%.80s' of '%.80s' is no candidate", f[1], f[0]);
   return task_know(task, &k);
 }
@@ -186,7 +194,7 @@ clvgg_status task_read(tune_task *task, char *const *fields, size_t count) {
     return read_known(task, f);
   } else if (strcmp(word, "search") == 0 && count == 4) {
     size_t exhaustive = 0;
-    read = read_real(f[0], &task->budget_ms) && read_whole(f[1], 1, &exhaustive);
+    read = task_real_parse(f[0], &task->budget_ms) && read_whole(f[1], 1, &exhaustive);
     task->exhaustive = exhaustive != 0;
     snprintf(task->layer, sizeof task->layer, "%s", f[2]);
   }

@@ -9,6 +9,9 @@
  *     known     PROBLEM ALGORITHM PARAMETERS FAULT ALONE_MS SECONDS    each, what earlier sessions found
  *     go
  *
+ * Numbers that are not whole are a double's bits in 16 hexadecimal digits: they arrive as they are, whatever an application's locale has
+ * for a decimal point.
+ *
  * Later "stop" asks for an early end. The answers are in side.h.
  */
 #ifndef CLVGG_TUNE_TASK_H
@@ -47,5 +50,11 @@ clvgg_status task_know(tune_task *task, const tune_known *one);
 void task_free(tune_task *task);
 
 #define TASK_MOST_FIELDS 12
+
+#define TASK_REAL_BYTES  17
+/* Returns out. */
+char *task_real_text(double value, char out[TASK_REAL_BYTES]);
+/* False for what is no such text, or not finite. */
+bool task_real_parse(const char *text, double *out);
 
 #endif

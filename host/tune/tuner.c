@@ -94,12 +94,6 @@ static void keep_fault(tuner *t, const char *fault, const char *why) {
 
 /* ---- what the worker says */
 
-static bool read_real(const char *text, double *out) {
-  char *end = NULL;
-  *out = strtod(text, &end);
-  return *text && !*end && isfinite(*out);
-}
-
 static clvgg_status on_candidate(tuner *t, char *const *f, bool begin) {
   double alone_ms = 0;
   if (begin) {
@@ -109,7 +103,7 @@ static clvgg_status on_candidate(tuner *t, char *const *f, bool begin) {
     t->busy = true;
     return CLVGG_OK;
   }
-  if (!t->busy || !read_real(f[5], &alone_ms)) return CLVGG_ERROR_FORMAT;
+  if (!t->busy || !task_real_parse(f[5], &alone_ms)) return CLVGG_ERROR_FORMAT;
   t->busy = false;
   t->progress.tried++;
   if (f[3][0])
@@ -123,7 +117,7 @@ static clvgg_status on_candidate(tuner *t, char *const *f, bool begin) {
 
 static clvgg_status on_ran(tuner *t, const char *text) {
   double ms;
-  if (!read_real(text, &ms)) return CLVGG_ERROR_FORMAT;
+  if (!task_real_parse(text, &ms)) return CLVGG_ERROR_FORMAT;
   if (t->progress.untuned_ms == 0) t->progress.untuned_ms = ms;
   if (t->progress.best_ms == 0 || ms < t->progress.best_ms) t->progress.best_ms = ms;
   t->candidate[ALGORITHM][0] = t->progress.candidate[0] = '\0';
@@ -142,8 +136,8 @@ static void judge(const clvgg_tune_report *r, bool right, bool other, char *why,
 
 static clvgg_status on_verdict(tuner *t, char *const *f) {
   clvgg_tune_report *r = t->report;
-  if (!read_real(f[0], &r->ms) || !read_real(f[1], &r->untuned_ms) || !read_real(f[2], &r->ratio) ||
-      !read_real(f[3], &r->logits_error) || !t->plan.steps[0])
+  if (!task_real_parse(f[0], &r->ms) || !task_real_parse(f[1], &r->untuned_ms) || !task_real_parse(f[2], &r->ratio) ||
+      !task_real_parse(f[3], &r->logits_error) || !t->plan.steps[0])
     return CLVGG_ERROR_FORMAT;
   judge(r, strcmp(f[4], "1") == 0, strcmp(f[5], "other") == 0, r->reason, sizeof r->reason);
   r->accepted = r->reason[0] == '\0';
@@ -176,11 +170,12 @@ static clvgg_status on_line(tuner *t, char *line, bool *failed) {
   if (strcmp(word, "ended") == 0 && count == 7) return on_candidate(t, f + 1, false);
   if (strcmp(word, "ran") == 0 && count == 2) return on_ran(t, f[1]);
   if (strcmp(word, "alive") == 0) return CLVGG_OK;
-  if (strcmp(word, "timed") == 0 && count == 5 && read_real(f[4], &peaks[0])) {
+  if (strcmp(word, "timed") == 0 && count == 5 && task_real_parse(f[4], &peaks[0])) {
     if (peaks[0] > 0) keep_time(t, f + 1, false, peaks[0]);
     return CLVGG_OK;
   }
-  if (strcmp(word, "peaks") == 0 && count == 3 && read_real(f[1], &peaks[0]) && read_real(f[2], &peaks[1])) {
+  if (strcmp(word, "peaks") == 0 && count == 3 && task_real_parse(f[1], &peaks[0]) &&
+      task_real_parse(f[2], &peaks[1])) {
     keep(t, tuning_record_peaks(t->db, &t->key, peaks[0], peaks[1]));
     return CLVGG_OK;
   }

@@ -1,4 +1,4 @@
-/* The worker processes that test_worker starts: each misbehaves in one way. */
+/* The worker processes that the tests of workers start: each misbehaves in one way. */
 #define _GNU_SOURCE /* PTRACE_SEIZE */
 #include "unit/planted_worker.h"
 

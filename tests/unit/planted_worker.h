@@ -1,8 +1,8 @@
-/* The worker processes that test_worker starts: each misbehaves in one way. */
+/* The worker processes that the tests of workers start: each misbehaves in one way. */
 #ifndef CLVGG_TESTS_PLANTED_WORKER_H
 #define CLVGG_TESTS_PLANTED_WORKER_H
 
-/* What the process does that was started as "test_worker --worker MODE". */
+/* What the process does that was started as "TEST --worker MODE". */
 int planted_worker(const char *mode);
 
 #endif

@@ -172,7 +172,7 @@ static void the_nearest_preset_is_loaded(void **state) {
   tuning_plan plan;
   bool have;
   assert_int_equal(tuning_find_device(t, &key, &d, &have), CLVGG_OK);
-  assert_true(have && d.peak_gflops == 0); /* another machine's peak says nothing here */
+  assert_true(have && d.peak_gflops > 0); /* that its times belong to */
   assert_int_equal(tuning_find_plan(t, &key, "vgg16 batch 1 f32", &plan, &have), CLVGG_OK);
   assert_true(have && plan.source == TUNING_PRESET);
   tuning_close(&t);
