@@ -3,6 +3,8 @@
 
 #include "algo/common.h"
 
+/* Items of the largest group of the kernels that make an indirect product's copies, in CLBlast's values for unknown devices. */
+#define COPY_GROUP 256
 /* More than any product's cube root, so that it is never indirect. */
 #define NEVER_INDIRECT 1000000
 
@@ -173,6 +175,9 @@ bool clblast_supports(const clvgg_device_info *dev, int config, clblast_product 
   const size_t x = values[direct ? CLBLAST_MDIMCD : CLBLAST_MDIMC], y = values[direct ? CLBLAST_NDIMCD : CLBLAST_NDIMC];
   if (x * y > dev->max_work_group || x > dev->max_work_item[0] || y > dev->max_work_item[1])
     return algo_refuse(why, "a work-group of %zu x %zu exceeds the device's limits, %zu in all", x, y,
+                       dev->max_work_group);
+  if (!direct && dev->max_work_group < COPY_GROUP)
+    return algo_refuse(why, "CLBlast copies in work-groups of %d, the device's limit is %zu", COPY_GROUP,
                        dev->max_work_group);
   const uint64_t local = clblast_local_bytes(values);
   if (local > dev->local_bytes)
