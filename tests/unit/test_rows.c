@@ -70,7 +70,6 @@ static void options_that_plans_depend_on_make_another(void **state) {
   char again[ROWS_NETWORK_BYTES];
   const clvgg_preprocess pre = {.bgr = 1};
   same.algorithm = "conv_f32_nchw_naive";
-  same.measure = 1;
   same.preprocess = &pre;
   name_of("vgg11", 224, 224, &same, again);
   assert_string_equal(again, text[0]);
