@@ -11,6 +11,7 @@
 static void name_step(const layer *layers, size_t count, plan_step *step) {
   const char *first = layers[step->layer < count ? step->layer : count - 1].name;
   if (step->layers == 0)
+    // NOLINTNEXTLINE(clang-analyzer-core.NullDereference): every step has its algorithm
     snprintf(step->name, sizeof step->name, "to %s", algo_layout_name(step->algo->out, step->problem.block));
   else if (step->layers == 1)
     snprintf(step->name, sizeof step->name, "%s", first);
@@ -27,6 +28,7 @@ void plan_finish(const clvgg_device_info *dev, const layer *layers, size_t count
     plan_step *step = &p->steps[i];
     const algo_problem *problem = &step->problem;
     name_step(layers, count, step);
+    // NOLINTNEXTLINE(clang-analyzer-core.NullDereference): every step has its algorithm
     const size_t in = algo_bytes(step->algo->in, problem->shape.in, problem->batch, problem->block);
     const size_t out = algo_bytes(step->algo->out, problem->shape.out, problem->batch, problem->block);
     p->activation_bytes[i % 2] = max_size(p->activation_bytes[i % 2], in);
