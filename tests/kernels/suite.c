@@ -154,14 +154,32 @@ void suite_avgpool_shapes(const subject *sub) {
 
 /* ---- parameters */
 
+static size_t legal_count(const algo_param *p) {
+  size_t n = 0;
+  while (n < COUNT(p->legal) && p->legal[n]) n++;
+  return n;
+}
+
+/* Every combination of the parameters that a kernel is compiled with, and with each of these the next of all combinations of those
+ * that are arguments. */
 static void with_combinations(const subject *sub, const layer *l, size_t batch, bool all, size_t p, int *param) {
+  static size_t launch; /* counts through the latter */
   const algo *a = sub->a;
   if (!a->params[p].name) {
     suite_case(sub, l, param, batch, batch, 8);
+    launch++;
     return;
   }
   const int chosen = param[p];
-  for (size_t v = 0; v < COUNT(a->params[p].legal) && a->params[p].legal[v]; v++) {
+  if (all && a->params[p].launched) {
+    size_t step = 1;
+    for (size_t i = 0; i < p; i++) step *= a->params[i].launched ? legal_count(&a->params[i]) : 1;
+    param[p] = a->params[p].legal[launch / step % legal_count(&a->params[p])];
+    with_combinations(sub, l, batch, all, p + 1, param);
+    param[p] = chosen;
+    return;
+  }
+  for (size_t v = 0; v < legal_count(&a->params[p]); v++) {
     param[p] = a->params[p].legal[v];
     if (all)
       with_combinations(sub, l, batch, all, p + 1, param);
