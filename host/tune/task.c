@@ -64,6 +64,7 @@ clvgg_status task_write(const tune_task *task, clvgg_status (*send)(const char *
   const writer w = {send, user};
   const clvgg_engine_options *o = &task->options;
   const clvgg_preprocess *pre = &task->preprocess;
+  TRY(write_line(&w, "version", 1, clvgg_version()));
   TRY(write_line(&w, "device", 2, task->device_id, task->device_name));
   TRY(write_line(&w, "options", 7, whole(o->max_batch).text, whole(o->height).text, whole(o->width).text,
                  whole(o->softmax != 0).text, whole((size_t)o->precision).text, whole(o->small_memory != 0).text,
@@ -180,7 +181,11 @@ clvgg_status task_read(tune_task *task, char *const *fields, size_t count) {
   const char *word = fields[0];
   char *const *f = fields + 1;
   bool read = false;
-  if (strcmp(word, "device") == 0 && count == 3) {
+  if (strcmp(word, "version") == 0 && count == 2) {
+    if (strcmp(f[0], clvgg_version()) != 0)
+      return base_fail(CLVGG_ERROR_FORMAT, "the worker is of clvgg %s, and this is %.40s", clvgg_version(), f[0]);
+    read = true;
+  } else if (strcmp(word, "device") == 0 && count == 3) {
     snprintf(task->device_id, sizeof task->device_id, "%s", f[0]);
     snprintf(task->device_name, sizeof task->device_name, "%s", f[1]);
     read = true;

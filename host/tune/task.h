@@ -1,6 +1,7 @@
 /*
  * What a worker is to tune, as the lines in which it is told. Fields are separated by tabs (process/message.h):
  *
+ *     version   VERSION                                       of the library that asks: another one's worker refuses
  *     device    ID  NAME
  *     options   BATCH HEIGHT WIDTH SOFTMAX PRECISION SMALL_MEMORY INPUT
  *     pixels    BGR MEAN*3 STD*3                                  only where the input is pixels

@@ -198,6 +198,9 @@ static void damaged_lines_are_refused(void **state) {
   (void)state;
   static const char *const wrong[] = {
       "",
+      "version",
+      "version\t",
+      "version\t0.0.0-another",
       "go",
       "nothing",
       "Device\t0:0\tname",
