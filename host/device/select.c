@@ -32,6 +32,8 @@ static const struct quirk {
     /* PoCL 3.1: asked for a program's binary, it first compiles every kernel once more, for work-groups of any size, which takes as
      * long as all else of a first start. Loading what it then gives is quicker than its own cache. */
     {"Portable Computing Language", "", 0, BINARIES_ON_REQUEST},
+    /* An interpreter, which compiles otherwise when it looks for uninitialised values: a binary of other runs would not do. */
+    {"Oclgrind", "", 0, BINARIES_NEVER},
 };
 
 /* Software rasterisers, by parts of the device's name; they may call themselves GPUs. */

@@ -1,6 +1,6 @@
 # The product as its users meet it: the program, the header, the installed package, the answers.
 # Read only by a sanitized build: drivers leak.
-set(lsan "LSAN_OPTIONS=suppressions=${CMAKE_CURRENT_LIST_DIR}/lsan.supp:print_suppressions=0")
+set(lsan "LSAN_OPTIONS=suppressions=${CMAKE_CURRENT_LIST_DIR}/lsan.supp:print_suppressions=0:fast_unwind_on_malloc=0")
 foreach(name test_cli test_cli_images test_explain test_explain_tuning)
   clvgg_test(e2e ${name})
   target_sources(${name} PRIVATE e2e/cli.c e2e/command.c)
@@ -12,13 +12,13 @@ target_sources(test_explain_tuning PRIVATE e2e/page.c)
 target_compile_definitions(test_explain_tuning PRIVATE KERNEL_DIR="${PROJECT_SOURCE_DIR}/cl")
 # The frames of PoCL's compiler, by which its leaks are known, are only found by slow unwinding.
 set_tests_properties(test_explain test_explain_tuning PROPERTIES
-  ENVIRONMENT "CLVGG_CLI=$<TARGET_FILE:clvgg>;${lsan}:fast_unwind_on_malloc=0")
+  ENVIRONMENT "CLVGG_CLI=$<TARGET_FILE:clvgg>;${lsan}")
 
 clvgg_test(e2e test_tune base store)
 target_sources(test_tune PRIVATE fault/program.c e2e/cli.c e2e/command.c)
 target_link_libraries(test_tune PRIVATE PkgConfig::JANSSON m)
 add_dependencies(test_tune clvgg)
-set_tests_properties(test_tune PROPERTIES ENVIRONMENT "CLVGG_CLI=$<TARGET_FILE:clvgg>;${lsan}:fast_unwind_on_malloc=0" TIMEOUT 1800)
+set_tests_properties(test_tune PROPERTIES ENVIRONMENT "CLVGG_CLI=$<TARGET_FILE:clvgg>;${lsan}" TIMEOUT 1800)
 
 add_executable(header_c e2e/header_c.c)
 target_compile_options(header_c PRIVATE -std=c11 -pedantic-errors)

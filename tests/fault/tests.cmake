@@ -5,7 +5,7 @@ clvgg_test(fault test_program_cache base device)
 target_sources(test_program_cache PRIVATE e2e/cli.c e2e/command.c)
 target_link_libraries(test_program_cache PRIVATE PkgConfig::JANSSON m)
 add_dependencies(test_program_cache clvgg)
-set_tests_properties(test_program_cache PROPERTIES ENVIRONMENT "CLVGG_CLI=$<TARGET_FILE:clvgg>;${lsan}:fast_unwind_on_malloc=0" TIMEOUT 1800)
+set_tests_properties(test_program_cache PROPERTIES ENVIRONMENT "CLVGG_CLI=$<TARGET_FILE:clvgg>;${lsan}" TIMEOUT 1800)
 
 # The whole program. Their runs last for as long as tuning does, and processes are killed in them.
 foreach(name test_tune_planted test_tune_kills test_tune_rows)
