@@ -20,15 +20,14 @@ typedef struct side {
   tune_task task;
 } side;
 
-/* A line of the word and count more fields, each a const char *. Whoever does not listen any more ends this process anyway. */
+/* A line, as task_line makes it. Whoever does not listen any more ends this process anyway. */
 static void say(const side *s, const char *word, size_t count, ...) {
-  const char *fields[TASK_MOST_FIELDS] = {word};
   char line[MESSAGE_BYTES];
   va_list list;
   va_start(list, count);
-  for (size_t i = 0; i < count; i++) fields[1 + i] = va_arg(list, const char *);
+  const clvgg_status status = task_line(line, word, count, list);
   va_end(list);
-  if (!message_join(fields, 1 + count, line)) (void)worker_side_send(s->line, line);
+  if (!status) (void)worker_side_send(s->line, line);
 }
 
 static void say_candidate(const side *s, const char *word, const candidate *c) {

@@ -20,16 +20,19 @@ typedef struct writer {
   void *user;
 } writer;
 
-/* A line of the word and count more fields, each a const char *. */
-static clvgg_status write_line(const writer *w, const char *word, size_t count, ...) {
+clvgg_status task_line(char line[MESSAGE_BYTES], const char *word, size_t count, va_list list) {
   const char *fields[TASK_MOST_FIELDS] = {word};
+  for (size_t i = 0; i < count; i++) fields[1 + i] = va_arg(list, const char *);
+  return message_join(fields, 1 + count, line);
+}
+
+static clvgg_status write_line(const writer *w, const char *word, size_t count, ...) {
   char line[MESSAGE_BYTES];
   va_list list;
   va_start(list, count);
-  for (size_t i = 0; i < count; i++) fields[1 + i] = va_arg(list, const char *);
+  const clvgg_status status = task_line(line, word, count, list);
   va_end(list);
-  TRY(message_join(fields, 1 + count, line));
-  return w->send(line, w->user);
+  return status ? status : w->send(line, w->user);
 }
 
 char *task_real_text(double value, char out[TASK_REAL_BYTES]) {

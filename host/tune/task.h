@@ -18,6 +18,8 @@
 #ifndef CLVGG_TUNE_TASK_H
 #define CLVGG_TUNE_TASK_H
 
+#include <stdarg.h>
+
 #include "network/stand_in.h"
 #include "process/message.h"
 #include "tune/search.h"
@@ -52,7 +54,10 @@ void task_free(tune_task *task);
 
 #define TASK_MOST_FIELDS 12
 
-#define TASK_REAL_BYTES  17
+/* The line of a word and count more fields, each a const char *; fewer than TASK_MOST_FIELDS. */
+clvgg_status task_line(char line[MESSAGE_BYTES], const char *word, size_t count, va_list list);
+
+#define TASK_REAL_BYTES 17
 /* Returns out. */
 char *task_real_text(double value, char out[TASK_REAL_BYTES]);
 /* False for what is no such text, or not finite. */
