@@ -174,8 +174,7 @@ clvgg_status file_make_folder(const char *path) {
   return status;
 }
 
-/* The file that this code was loaded from, links resolved: the shared library, or the program that it is linked into. */
-static bool find_self(char out[PATH_MAX]) {
+bool file_self(char out[PATH_MAX]) {
   static const char here = 0; /* an object of this code: function pointers do not convert to dladdr's type */
   Dl_info self, program;
   /* The loader knows the program by its argv[0] only, which may be no path. */
@@ -194,7 +193,7 @@ static void cut(char *path) {
 
 clvgg_status file_shared_path(const char *name, char *out, size_t bytes) {
   char self[PATH_MAX] = "", near[2][PATH_MAX + 16] = {"", ""};
-  if (find_self(self)) {
+  if (file_self(self)) {
     cut(self); /* the file's name */
     for (int i = 0; i < 2; i++) {
       cut(self); /* bin, lib; lib/ARCHITECTURE */

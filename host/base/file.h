@@ -2,6 +2,9 @@
 #ifndef CLVGG_BASE_FILE_H
 #define CLVGG_BASE_FILE_H
 
+#include <limits.h>
+#include <stdbool.h>
+
 #include "base/status.h"
 
 typedef struct file_map {
@@ -34,5 +37,8 @@ clvgg_status file_make_folder(const char *path);
  * in the folder it was to be installed to; or in the source tree that it was built from. The first that exists counts;
  * CLVGG_ERROR_IO when none has it. */
 clvgg_status file_shared_path(const char *name, char *out, size_t bytes);
+
+/* The file that this code was loaded from, links resolved: the shared library, or the program that it is linked into. */
+bool file_self(char out[PATH_MAX]);
 
 #endif

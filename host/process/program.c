@@ -1,14 +1,13 @@
 /* Where the clvgg program is, which a library has to start. */
-#define _GNU_SOURCE /* dladdr, secure_getenv */
-#include <dlfcn.h>
+#define _GNU_SOURCE /* secure_getenv */
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/auxv.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "process/worker.h"
 
 static bool is_program(const char *path) {
@@ -27,18 +26,6 @@ static clvgg_status give(const char *path, char *out, size_t bytes) {
     return base_fail(CLVGG_ERROR_TOO_LARGE, "%s: the path is too long (expected less than %zu bytes)", path, bytes);
   memcpy(out, path, length + 1);
   return CLVGG_OK;
-}
-
-/* The file that this code was loaded from, links resolved. */
-static bool find_code(char out[PATH_MAX]) {
-  static const char here = 0; /* an object of this code: function pointers do not convert to dladdr's type */
-  Dl_info code, program;
-  const char *path = "/proc/self/exe";
-  if (dladdr(&here, &code) == 0 || code.dli_fname == NULL) return false;
-  /* The loader knows the program by its argv[0] only, which may be no path. */
-  if (dladdr((const void *)getauxval(AT_ENTRY), &program) != 0 && program.dli_fbase != code.dli_fbase)
-    path = code.dli_fname;
-  return realpath(path, out) != NULL;
 }
 
 /* The program that belongs to a file of the library. */
@@ -76,7 +63,7 @@ clvgg_status worker_program(char *out, size_t bytes) {
     return give(asked, out, bytes);
   }
   char code[PATH_MAX] = "", found[PATH_MAX] = "";
-  const bool known = find_code(code);
+  const bool known = file_self(code);
   if (known && is_clvgg(code)) return give(code, out, bytes);
   if (known && find_beside(code, found)) return give(found, out, bytes);
   if (realpath("/proc/self/exe", found) != NULL && is_clvgg(found)) return give(found, out, bytes);
