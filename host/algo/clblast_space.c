@@ -20,7 +20,8 @@
 /*
  * A row's number, from 1 on, is kept in files: rows are only added, and never change. Rows for GPUs are the best values that CLBlast's
  * authors found and publish for many devices (src/database/kernels/xgemm/xgemm_32.hpp and xgemm_direct/xgemm_direct_32.hpp in
- * CLBlast 1.5); those for CPUs were measured with PoCL: groups of one item, whose tile in registers is rows of whole vectors.
+ * CLBlast 1.5); those for CPUs with vectors of 16 were measured with PoCL, those
+ * with vectors of 8 and 4 only found to be right: groups of one item, whose tile in registers is rows of whole vectors.
  * Kernel 1 with VWN below VWM gives wrong values in CLBlast 1.5.3 (VWM=16 VWN=8, k=45 and 257), though its tuner allows it.
  */
 static const size_t configurations[][CLBLAST_VALUES] = {
