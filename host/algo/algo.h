@@ -92,6 +92,7 @@ struct algo {
 size_t algo_count(void);
 const algo *algo_get(size_t i);
 const algo *algo_find(const char *name); /* NULL when unknown */
+size_t algo_index(const algo *a);        /* of a row; algo_count() when it is none */
 
 /* supports, and what holds for all: ops agree, sizes fit kernel integers, the iteration cap, workspace within one allocation. */
 bool algo_supports(const algo *a, const clvgg_device_info *dev, const algo_problem *p, const int *param, char *why);

@@ -53,6 +53,12 @@ const algo *algo_find(const char *name) {
   return NULL;
 }
 
+size_t algo_index(const algo *a) {
+  size_t i = 0;
+  while (i < COUNT_OF(registry) && registry[i] != a) i++;
+  return i;
+}
+
 static bool is_legal(const algo_param *param, int value) {
   for (size_t i = 0; i < COUNT_OF(param->legal) && param->legal[i]; i++)
     if (param->legal[i] == value) return true;

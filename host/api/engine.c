@@ -13,7 +13,7 @@ struct clvgg_engine {
   engine *engine;
   clvgg_model *model;
   const clvgg_device_info *device; /* of the engine, which retains it */
-  clvgg_engine_options options;    /* without what belongs to the caller: algorithm, progress, preprocess */
+  clvgg_engine_options options;    /* without what belongs to the caller: algorithm, preprocess */
 };
 
 clvgg_status clvgg_engine_open(clvgg_device *device, const clvgg_model *model, const clvgg_engine_options *options,

@@ -17,12 +17,6 @@ typedef struct vetting {
   char failure[400];   /* which it was and why */
 } vetting;
 
-static size_t registry_index(const algo *a) {
-  size_t k = 0;
-  while (k < algo_count() && algo_get(k) != a) k++;
-  return k;
-}
-
 /* Whether step does layer i; a change of layout belongs to the layer after it. */
 static bool covers(const plan_step *step, size_t i, size_t layers) {
   const size_t first = step->layer < layers ? step->layer : layers - 1;
@@ -35,7 +29,7 @@ static bool is_verdict(clvgg_status status) {
 }
 
 static clvgg_status check_step(vetting *v, const plan_step *step) {
-  const size_t k = registry_index(step->algo);
+  const size_t k = algo_index(step->algo);
   char why[TRUST_WHY_BYTES], params[128];
   if (v->excluded[k]) return CLVGG_OK; /* failed for a step before */
   const clvgg_status status = trust_check(v->trust, step->algo, &step->problem, step->param, why);
@@ -53,7 +47,7 @@ static clvgg_status check_steps(vetting *v, const plan *p, bool *all_right) {
   for (size_t i = 0; i < p->count; i++) TRY(check_step(v, &p->steps[i]));
   *all_right = true;
   for (size_t i = 0; i < p->count; i++) {
-    const size_t k = registry_index(p->steps[i].algo);
+    const size_t k = algo_index(p->steps[i].algo);
     if (!v->excluded[k]) continue;
     *all_right = false;
     for (size_t l = 0; l < v->layers; l++)

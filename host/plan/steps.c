@@ -84,12 +84,6 @@ typedef struct reading {
   algo_layout at;
 } reading;
 
-static size_t registry_index(const algo *a) {
-  size_t k = 0;
-  while (k < algo_count() && algo_get(k) != a) k++;
-  return k;
-}
-
 /* The shape that the step computes. False when it computes something else. */
 static bool find_shape(const reading *r, const plan_step *step, layer_shape *out) {
   if (step->layers == 0) {
@@ -109,7 +103,7 @@ static clvgg_status add_step(reading *r, plan_step step, plan *p) {
     return base_fail(CLVGG_ERROR_UNSUPPORTED, "step %zu of the plan, %s, does not fit the network", p->count + 1,
                      step.algo->name);
   step.layer = r->done;
-  if (!plan_allows(r->options, registry_index(step.algo)))
+  if (!plan_allows(r->options, algo_index(step.algo)))
     return base_fail(CLVGG_ERROR_UNSUPPORTED, "step %zu of the plan, %s, is not allowed", p->count + 1,
                      step.algo->name);
   if (!algo_supports(step.algo, r->dev, &step.problem, step.param, why))

@@ -184,12 +184,10 @@ candidate *candidates_take(candidates *c, const clvgg_device_info *dev, const pl
   candidate *known = candidates_find(c, a, p, param);
   const size_t rank = last_rank(c, p);
   if (known || rank == 0) return known;
-  size_t k = 0;
-  while (algo_get(k) != a) k++;
   candidate one = {.algo = a, .problem = *p, .rank = rank + 1};
   char why[ALGO_WHY_BYTES];
   memcpy(one.param, param, sizeof one.param);
-  if (!is_allowed(wishes, k) || !algo_supports(a, dev, p, one.param, why)) return NULL;
+  if (!is_allowed(wishes, algo_index(a)) || !algo_supports(a, dev, p, one.param, why)) return NULL;
   one.cost = cost_of(dev, &one);
   if (add(c, &one)) return NULL;
   if (one.rank > c->most) c->most = one.rank;
