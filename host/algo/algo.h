@@ -20,11 +20,12 @@ typedef struct algo_problem {
   size_t block; /* of ALGO_NCHWC: algo_block(dev) */
 } algo_problem;
 
-/* How weights are stored, from the most exact form to the least. The arithmetic is f32 with each. */
+/* How weights are stored and multiplied, from the most exact form to the least. */
 typedef enum algo_form {
   ALGO_F32,
-  ALGO_F24, /* 24-bit integers, and an f32 scale for each row (base/int24.h) */
-  ALGO_F16  /* IEEE half */
+  ALGO_F24,     /* 24-bit integers, and an f32 scale for each row (base/int24.h); the arithmetic is f32 */
+  ALGO_F16,     /* IEEE half; the arithmetic is f32 */
+  ALGO_F16_MATH /* IEEE half, inputs rounded to half, products in half; sums of many products are f32 */
 } algo_form;
 
 /* A kernel macro that may be set: its name in the .cl file, and the values that it may take. */
@@ -71,8 +72,8 @@ struct algo {
   bool (*supports)(const clvgg_device_info *dev, const algo_problem *p, const int *param, char *why);
   /* Loop iterations that one work-item runs, all its loops added up (outer ones too): some drivers cap them. */
   uint64_t (*iterations)(const algo_problem *p, const int *param);
-  /* The model of its time, in floating point operations at the device's peak: only ratios matter. NULL: it is known only to
-   * be slower than any that has a model; among those registry order decides. */
+  /* The model of its time, in floating point operations at the device's peak: only ratios matter. NULL, or INFINITY where the model
+   * does not hold (one of GPUs, on a CPU): it is known only to be slower than any that has a model. */
   double (*cost)(const clvgg_device_info *dev, const algo_problem *p, const int *param);
   /* What it really does: floating point operations of the batch (fewer than the layer's by fast algorithms), and bytes of the
    * weights that it keeps on the device. NULL: the layer's own, as f32. */
@@ -96,6 +97,9 @@ size_t algo_index(const algo *a);        /* of a row; algo_count() when it is no
 
 /* supports, and what holds for all: ops agree, sizes fit kernel integers, the iteration cap, workspace within one allocation. */
 bool algo_supports(const algo *a, const clvgg_device_info *dev, const algo_problem *p, const int *param, char *why);
+/* The model of its time; INFINITY where there is none: none counts on a software rasteriser, which runs a group's work-items as the
+ * lanes of a CPU's vectors. */
+double algo_cost(const algo *a, const clvgg_device_info *dev, const algo_problem *p, const int *param);
 size_t algo_workspace_bytes(const algo *a, const clvgg_device_info *dev, const algo_problem *p, const int *param);
 /* "TILE_X=8 TILE_OC=4", or "". Returns out. */
 char *algo_params_text(const algo *a, const int *param, char *out, size_t bytes);

@@ -145,6 +145,10 @@ bool algo_supports(const algo *a, const clvgg_device_info *dev, const algo_probl
   return true;
 }
 
+double algo_cost(const algo *a, const clvgg_device_info *dev, const algo_problem *p, const int *param) {
+  return a->cost && !dev->software_rasteriser ? a->cost(dev, p, param) : INFINITY;
+}
+
 size_t algo_workspace_bytes(const algo *a, const clvgg_device_info *dev, const algo_problem *p, const int *param) {
   return a->workspace_bytes ? a->workspace_bytes(dev, p, param) : 0;
 }

@@ -19,10 +19,9 @@ clvgg_status engine_options_read(const clvgg_engine_options *options, clvgg_engi
   if (all->max_batch < 1 || all->max_batch > CLVGG_MAX_BATCH)
     return base_fail(CLVGG_ERROR_ARGUMENT, "clvgg_engine_options: max_batch is %zu, expected 1 to %d", all->max_batch,
                      CLVGG_MAX_BATCH);
-  if (all->precision != CLVGG_PRECISION_F32 && all->precision != CLVGG_PRECISION_F16W &&
-      all->precision != CLVGG_PRECISION_F24W)
+  if (!clvgg_precision_name(all->precision))
     return base_fail(CLVGG_ERROR_ARGUMENT,
-                     "clvgg_engine_options: precision is %d, expected 0 (f32), 1 (f16w) or 2 (f24w)",
+                     "clvgg_engine_options: precision is %d, expected 0 (f32), 1 (f16w), 2 (f24w) or 3 (f16)",
                      (int)all->precision);
   if (all->input != CLVGG_INPUT_F32 && all->input != CLVGG_INPUT_RGB8)
     return base_fail(CLVGG_ERROR_ARGUMENT, "clvgg_engine_options: input is %d, expected 0 (f32) or 1 (rgb8)",

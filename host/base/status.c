@@ -31,6 +31,14 @@ const char *clvgg_status_name(clvgg_status status) {
   return i < sizeof status_names / sizeof *status_names ? status_names[i] : "unknown status";
 }
 
+/* By clvgg_precision. */
+static const char *const precision_names[] = {"f32", "f16w", "f24w", "f16"};
+
+const char *clvgg_precision_name(clvgg_precision precision) {
+  const unsigned i = (unsigned)precision;
+  return i < sizeof precision_names / sizeof *precision_names ? precision_names[i] : NULL;
+}
+
 const char *clvgg_last_error(void) {
   return last_error;
 }

@@ -60,7 +60,11 @@ static clvgg_status open_buffers(engine *e) {
 
 /* Exacter forms are allowed, too: where a precision's own is not there, and where they are faster. */
 static algo_form form_of(clvgg_precision precision) {
-  return precision == CLVGG_PRECISION_F16W ? ALGO_F16 : precision == CLVGG_PRECISION_F24W ? ALGO_F24 : ALGO_F32;
+  static const algo_form forms[] = {[CLVGG_PRECISION_F32] = ALGO_F32,
+                                    [CLVGG_PRECISION_F24W] = ALGO_F24,
+                                    [CLVGG_PRECISION_F16W] = ALGO_F16,
+                                    [CLVGG_PRECISION_F16] = ALGO_F16_MATH};
+  return forms[precision];
 }
 
 /* Whether a step of one plan is a step of another, parameters and weights included. */

@@ -133,11 +133,12 @@ static void relax_step(search *s, plan_step step, const plan_cost *measured, cha
   const algo *a = step.algo;
   const size_t from = node_index(step.layer, a->in), to = node_index(step.layer + step.layers, a->out);
   if (!algo_supports(a, s->dev, &step.problem, step.param, why)) return;
-  const bool modelled = a->cost && !is_rasteriser(s->dev);
+  const double model = algo_cost(a, s->dev, &step.problem, step.param);
+  const bool modelled = isfinite(model);
   if (measured)
     step.cost = measured->seconds * s->options->measured->flops_per_s;
   else
-    step.cost = modelled ? a->cost(s->dev, &step.problem, step.param) : unknown_cost(s, a, &step.problem);
+    step.cost = modelled ? model : unknown_cost(s, a, &step.problem);
   snprintf(step.source, sizeof step.source, "%s", measured ? measured->source : unmeasured_source(s, modelled));
   double length = step.cost;
   if (listed(s->options->wanted, a->name)) {

@@ -44,35 +44,31 @@ candidate *candidates_find(const candidates *c, const algo *a, const algo_proble
   return NULL;
 }
 
-/* No model counts on a software rasteriser; see plan.c. */
-static bool has_model(const clvgg_device_info *dev, const algo *a) {
-  return a->cost && !dev->software_rasteriser;
-}
-
 /* Pixels are only what a network is given. */
 static bool is_allowed(const plan_options *wishes, size_t k) {
   return plan_allows(wishes, k) && (algo_get(k)->in != ALGO_RGB8 || wishes->rgb8);
 }
 
 static double cost_of(const clvgg_device_info *dev, const candidate *c) {
-  return has_model(dev, c->algo) ? c->algo->cost(dev, &c->problem, c->param) : INFINITY;
+  return algo_cost(c->algo, dev, &c->problem, c->param);
 }
 
-/* Every algorithm of the problem with its chosen parameters. */
+/* Every algorithm of the problem with its chosen parameters. On a CPU, whose models were fitted, one without a model has no chance
+ * against one that has; on other devices models are estimates. */
 static clvgg_status add_chosen(const clvgg_device_info *dev, const algo_problem *p, const plan_options *wishes,
                                bool exhaustive, candidates *out) {
   bool modelled = false;
   const double flops = (double)p->batch * (double)(layer_flops(&p->shape) + shape3_elements(p->shape.in));
   for (int with_model = 1; with_model >= 0; with_model--) {
-    if (!with_model && modelled && flops > TINY_FLOPS && !exhaustive) break;
+    if (!with_model && modelled && flops > TINY_FLOPS && !exhaustive && dev->type == CLVGG_DEVICE_CPU) break;
     for (size_t k = 0; k < algo_count(); k++) {
       candidate one = {.algo = algo_get(k), .problem = *p, .chosen = true};
       char why[ALGO_WHY_BYTES];
-      if (one.algo->op != p->shape.op || has_model(dev, one.algo) != (with_model != 0) || !is_allowed(wishes, k))
-        continue;
+      if (one.algo->op != p->shape.op || !is_allowed(wishes, k)) continue;
       if (one.algo->choose) one.algo->choose(dev, p, one.param);
       if (!algo_supports(one.algo, dev, p, one.param, why)) continue;
       one.cost = cost_of(dev, &one);
+      if (isfinite(one.cost) != (with_model != 0)) continue;
       modelled = modelled || with_model;
       TRY(add(out, &one));
     }
@@ -126,7 +122,7 @@ static clvgg_status add_problem(const clvgg_device_info *dev, const algo_problem
   const bool modelled = !isinf(best);
   for (size_t i = 0; i < chosen; i++) {
     const candidate one = out->list[first + i];
-    if (modelled ? !has_model(dev, one.algo) : !exhaustive) continue;
+    if (modelled ? !isfinite(one.cost) : !exhaustive) continue;
     TRY(add_neighbours(dev, one, exhaustive ? INFINITY : NEIGHBOUR_FACTOR * best, out));
   }
   size_t count = out->count - first;

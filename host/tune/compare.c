@@ -54,8 +54,8 @@ static clvgg_status run_turns(chain *c, const plan *found, float *expected, chai
   }
   qsort(ratio, turns, sizeof *ratio, compare_numbers);
   out->ratio = turns % 2 ? ratio[turns / 2] : (ratio[turns / 2 - 1] + ratio[turns / 2]) / 2;
-  out->right =
-      out->logits_error <= (c->options.precision == CLVGG_PRECISION_F16W ? LOGITS_TOLERANCE_HALF : LOGITS_TOLERANCE);
+  const bool halves = c->options.precision == CLVGG_PRECISION_F16W || c->options.precision == CLVGG_PRECISION_F16;
+  out->right = out->logits_error <= (halves ? LOGITS_TOLERANCE_HALF : LOGITS_TOLERANCE);
   return CLVGG_OK;
 }
 

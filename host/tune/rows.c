@@ -42,7 +42,6 @@ void rows_key(const clvgg_device_info *dev, tuning_key *out) {
 
 void rows_network(const layer *layers, size_t count, const clvgg_engine_options *options,
                   char out[ROWS_NETWORK_BYTES]) {
-  static const char *const forms[] = {"f32", "f16w", "f24w"};
   uint64_t digest = HASH_START;
   size_t conv = 0, fc = 0;
   for (size_t i = 0; i < count; i++) {
@@ -54,7 +53,7 @@ void rows_network(const layer *layers, size_t count, const clvgg_engine_options 
   }
   const shape3 in = layers[0].shape.in;
   snprintf(out, ROWS_NETWORK_BYTES, "%zu conv %zu fc %zux%zux%zu %016" PRIx64 " b%zu %s%s%s", conv, fc, in.c, in.h,
-           in.w, digest, options->max_batch, forms[options->precision], options->small_memory ? " small" : "",
+           in.w, digest, options->max_batch, clvgg_precision_name(options->precision), options->small_memory ? " small" : "",
            options->input == CLVGG_INPUT_RGB8 ? " rgb8" : "");
 }
 

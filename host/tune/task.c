@@ -116,7 +116,7 @@ static bool read_options(clvgg_engine_options *o, char *const *f) {
   *o = (clvgg_engine_options){.struct_size = sizeof *o};
   if (!read_whole(f[0], CLVGG_MAX_BATCH, &o->max_batch) || !read_whole(f[1], INT32_MAX, &o->height) ||
       !read_whole(f[2], INT32_MAX, &o->width) || !read_whole(f[3], 1, &softmax) ||
-      !read_whole(f[4], CLVGG_PRECISION_F24W, &precision) || !read_whole(f[5], 1, &small) ||
+      !read_whole(f[4], CLVGG_PRECISION_F16, &precision) || !read_whole(f[5], 1, &small) ||
       !read_whole(f[6], CLVGG_INPUT_RGB8, &input))
     return false;
   o->softmax = (int)softmax;

@@ -243,17 +243,23 @@ CLVGG_API clvgg_status clvgg_image_load_rgb8(const char *path, const clvgg_prepr
 /* The most images that may be asked for at once. */
 #define CLVGG_MAX_BATCH 4096
 
-/* How weights are stored on the device; the arithmetic is f32. The smaller forms are of fully connected layers' weights, where the
- * device has an algorithm for them, and a weight that a form cannot hold is CLVGG_ERROR_UNSUPPORTED.
+/* How weights are stored on the device, and the arithmetic. The other forms than F32 are used where the device has an algorithm for them,
+ * and a weight that a form cannot hold is CLVGG_ERROR_UNSUPPORTED.
  *
  * F16W  IEEE half, rounded to nearest: half the memory and traffic. Weights of 65520 or more do not fit.
  * F24W  24-bit integers and an f32 scale for each row of weights: three quarters of the memory and traffic. A weight is off by at
- *       most 2^-24 of the largest of its row, about what sums in f32 are rounded by anyway. All finite weights fit. */
+ *       most 2^-24 of the largest of its row, about what sums in f32 are rounded by anyway. All finite weights fit.
+ * F16   as F16W, and where the device has arithmetic in half precision (cl_khr_fp16), products of halves too: a layer's inputs are
+ *       rounded to half, and sums of many products are f32. */
 typedef enum clvgg_precision {
   CLVGG_PRECISION_F32 = 0,
   CLVGG_PRECISION_F16W = 1,
-  CLVGG_PRECISION_F24W = 2
+  CLVGG_PRECISION_F24W = 2,
+  CLVGG_PRECISION_F16 = 3
 } clvgg_precision;
+
+/* "f32", "f16w", ...; NULL for a value that is none. */
+CLVGG_API const char *clvgg_precision_name(clvgg_precision precision);
 
 /* What an engine is given. */
 typedef enum clvgg_input {

@@ -28,8 +28,8 @@ static void add_shared(option_set *set, const cli_usage *usage, cli_shared *shar
   const cli_option print_help = {'h', "help", NULL, "print this help", CLI_FLAG, help, 0, 0};
   const cli_option precision = {0,
                                 "precision",
-                                "f32|f16w|f24w",
-                                "fully connected layers' weights as f32, f16, or integers of 24 bits",
+                                "f32|f16w|f24w|f16",
+                                "fully connected layers' weights as f32, f16 or integers of 24 bits; f16: products in f16, too",
                                 CLI_CHOICE,
                                 &shared->precision,
                                 0,
