@@ -209,7 +209,7 @@ static void damaged_lines_are_refused(void **state) {
       "options\t1\t4294967296\t0\t0\t0\t0\t0",
       "options\t1\t0\t99999999999999999999\t0\t0\t0\t0",
       "options\t1\t0\t0\t2\t0\t0\t0",
-      "options\t1\t0\t0\t0\t3\t0\t0",
+      "options\t1\t0\t0\t0\t4\t0\t0",
       "options\t1\t0\t0\t0\t0\t2\t0",
       "options\t1\t0\t0\t0\t0\t0\t2",
       "options\t1\t-1\t0\t0\t0\t0\t0",

@@ -29,7 +29,7 @@ static void add_shared(option_set *set, const cli_usage *usage, cli_shared *shar
   const cli_option precision = {0,
                                 "precision",
                                 "f32|f16w|f24w|f16",
-                                "fully connected layers' weights as f32, f16 or integers of 24 bits; f16: products in f16, too",
+                                "f16w, f24w: fc weights in 16 or 24 bits; f16: halves throughout",
                                 CLI_CHOICE,
                                 &shared->precision,
                                 0,
