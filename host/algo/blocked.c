@@ -1,9 +1,12 @@
 /* What the algorithms on blocked activations share: where they run, builds, uploads. */
 #include "algo/blocked.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/parallel.h"
 
 bool blocked_supported(const clvgg_device_info *dev, const algo_problem *p, char *why) {
   if (dev->type != CLVGG_DEVICE_CPU) return algo_refuse(why, "made for CPUs: its work-groups are single work-items");
@@ -44,6 +47,47 @@ clvgg_status blocked_open(clvgg_device *dev, size_t bytes, const layer *l, size_
     status = device_write(dev, &out->bias, 0, bias, rows * sizeof *bias);
   }
   free(bias);
+  return status;
+}
+
+typedef struct packing {
+  const layer *l;
+  size_t lanes, ic_blocks, step;
+  bool reversed;
+  float *out; /* (groups, ic_blocks, 3, 3, lanes, step), zeroed */
+  atomic_bool failed;
+} packing;
+
+static void pack_group(size_t group, void *context) {
+  packing *k = context;
+  const size_t rows_left = k->l->shape.out.c - group * k->step, rows = rows_left < k->step ? rows_left : k->step;
+  const size_t ics = k->l->shape.in.c;
+  float *weights = malloc(rows * ics * 9 * sizeof *weights); /* (rows, ics, 3, 3) */
+  if (!weights) {
+    k->failed = true;
+    return;
+  }
+  layer_read_rows(k->l, group * k->step, rows, weights);
+  for (size_t r = 0; r < rows; r++)
+    for (size_t ic = 0; ic < ics; ic++)
+      for (size_t tap = 0; tap < 9; tap++) {
+        const size_t block = group * k->ic_blocks + ic / k->lanes, lane = k->reversed ? ics - 1 - ic : ic % k->lanes;
+        k->out[((block * 9 + tap) * k->lanes + lane) * k->step + r] = weights[(r * ics + ic) * 9 + tap];
+      }
+  free(weights);
+}
+
+clvgg_status blocked_pack_conv(clvgg_device *dev, const layer *l, size_t lanes, size_t step, bool reversed,
+                               packed_weights *out) {
+  packing k = {
+      .l = l, .lanes = lanes, .ic_blocks = size_ceil_div(l->shape.in.c, lanes), .step = step, .reversed = reversed};
+  const size_t groups = size_ceil_div(l->shape.out.c, step), floats = groups * k.ic_blocks * 9 * lanes * step;
+  k.out = calloc(floats, sizeof *k.out);
+  if (!k.out) return base_fail(CLVGG_ERROR_MEMORY, "no memory for %s's packed weights", l->name);
+  parallel_for(groups, pack_group, &k);
+  clvgg_status status = k.failed ? base_fail(CLVGG_ERROR_MEMORY, "no memory for %s's weights", l->name) : CLVGG_OK;
+  if (!status) status = blocked_upload(dev, k.out, floats, l, groups * step, out);
+  free(k.out);
   return status;
 }
 

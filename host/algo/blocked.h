@@ -6,6 +6,10 @@
 
 /* In models of cost: operations at the peak in the time that a launch takes. */
 #define FLOPS_A_LAUNCH 2e6
+/* Fitted to VGG-16's layers on AVX-512: in the time that a byte of weights takes to come from main memory. */
+#define FLOPS_A_COLD_BYTE 14.0
+/* A core's second level cache: what scratch and weights may take together. */
+#define CACHE_BYTES 1.5e6
 
 /* False, with the reason in why, where these kernels make no sense: their work-groups are single work-items with wide
  * vectors, which is what CPUs want and GPUs do not. */
@@ -18,6 +22,11 @@ clvgg_status blocked_build(const algo_instance *inst, const char *source, const 
 
 /* Makes room for packed weights, bytes in one panel that the caller fills, and uploads l's bias filled up to rows with zeros. */
 clvgg_status blocked_open(clvgg_device *dev, size_t bytes, const layer *l, size_t rows, packed_weights *out);
+
+/* Packs and uploads a convolution's weights as (groups of step output channels, blocks of lanes input channels, 3, 3, lanes, step), zeros
+ * for surplus channels, and its bias. reversed: the input channels the other way round; there is one block of them then. */
+clvgg_status blocked_pack_conv(clvgg_device *dev, const layer *l, size_t lanes, size_t step, bool reversed,
+                               packed_weights *out);
 
 /* Uploads packed weights as one panel, and l's bias filled up to rows with zeros. */
 clvgg_status blocked_upload(clvgg_device *dev, const float *packed, size_t floats, const layer *l, size_t rows,

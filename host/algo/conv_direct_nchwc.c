@@ -1,10 +1,8 @@
 /* conv_f32_nchwc_direct on blocked activations; conv_f32_nchw_nchwc_direct and conv_u8_nhwc_nchwc_direct from an image into
  * them, normalised or as pixels. */
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "algo/blocked.h"
-#include "base/parallel.h"
 
 enum { TILE, OC_BLOCKS };
 
@@ -58,65 +56,33 @@ static uint64_t iterations(const algo_problem *p, const int *param) {
   return tile + strips * (blocks * 3 * row + 4 * oc * (1 + tile));
 }
 
+/* Operations in the time of a byte of weights that comes from the second level cache, which it does for every row. */
+#define FLOPS_A_LINE_BYTE 0.7
+
 /* Operations at the multiplication's peak; short rows leave a part of a tile idle. */
 static double cost(const clvgg_device_info *dev, const algo_problem *p, const int *param) {
   (void)dev;
   const double width = (double)size_round_up(p->shape.in.w, (size_t)param[TILE]);
   const size_t step = (size_t)param[OC_BLOCKS] * p->block;
-  return FLOPS_A_LAUNCH + 18.0 * (double)(p->batch * p->shape.in.c * p->shape.in.h) * width *
-                              (double)size_round_up(p->shape.out.c, step) / 0.8;
-}
-
-typedef struct packing {
-  const layer *l;
-  size_t lanes, ic_blocks, step;
-  bool reversed; /* pixels are red, green, blue, and the network's channels the other way round */
-  float *out;    /* (groups, ic_blocks, 3, 3, lanes, step), zeroed */
-  bool failed;
-} packing;
-
-static void pack_group(size_t group, void *context) {
-  packing *k = context;
-  const size_t rows_left = k->l->shape.out.c - group * k->step, rows = rows_left < k->step ? rows_left : k->step;
-  const size_t ics = k->l->shape.in.c;
-  float *weights = malloc(rows * ics * 9 * sizeof *weights);
-  if (!weights) {
-    k->failed = true;
-    return;
-  }
-  layer_read_rows(k->l, group * k->step, rows, weights);
-  for (size_t r = 0; r < rows; r++)
-    for (size_t ic = 0; ic < ics; ic++)
-      for (size_t tap = 0; tap < 9; tap++) {
-        const size_t block = group * k->ic_blocks + ic / k->lanes, lane = k->reversed ? ics - 1 - ic : ic % k->lanes;
-        k->out[((block * 9 + tap) * k->lanes + lane) * k->step + r] = weights[(r * ics + ic) * 9 + tap];
-      }
-  free(weights);
+  const double channels = (double)size_round_up(p->shape.out.c, step), lines = (double)(p->batch * p->shape.in.h);
+  const double weights = 36.0 * (double)p->shape.in.c * channels;
+  return FLOPS_A_LAUNCH + 18.0 * (double)p->shape.in.c * lines * width * channels / 0.8 + FLOPS_A_COLD_BYTE * weights +
+         FLOPS_A_LINE_BYTE * weights * (lines - 1);
 }
 
 static clvgg_status prepare(algo_instance *inst, const layer *l) {
   TRY(algo_state_open(inst));
   algo_state *state = algo_state_of(inst);
-  const layer_shape *s = &inst->problem.shape;
   const bool pixels = inst->algo->in == ALGO_RGB8;
-  packing k = {.l = l, .lanes = from_image(inst) ? s->in.c : inst->problem.block};
-  k.reversed = pixels && inst->pixels.bgr;
+  const size_t lanes = from_image(inst) ? inst->problem.shape.in.c : inst->problem.block;
   char more[48] = "";
   if (pixels)
     snprintf(more, sizeof more, " -DFROM_RGB8");
   else if (from_image(inst))
-    snprintf(more, sizeof more, " -DFROM_NCHW -DLANES=%zu", k.lanes);
+    snprintf(more, sizeof more, " -DFROM_NCHW -DLANES=%zu", lanes);
   TRY(blocked_build(inst, "conv_direct_nchwc.cl", inst->algo->name, more, &state->kernel));
-  k.step = (size_t)inst->param[OC_BLOCKS] * inst->problem.block;
-  k.ic_blocks = size_ceil_div(s->in.c, k.lanes);
-  const size_t groups = size_ceil_div(s->out.c, k.step), floats = groups * k.ic_blocks * 9 * k.lanes * k.step;
-  k.out = calloc(floats, sizeof *k.out);
-  if (!k.out) return base_fail(CLVGG_ERROR_MEMORY, "no memory for %s's packed weights", l->name);
-  parallel_for(groups, pack_group, &k);
-  clvgg_status status = k.failed ? base_fail(CLVGG_ERROR_MEMORY, "no memory for %s's weights", l->name) : CLVGG_OK;
-  if (!status) status = blocked_upload(inst->dev, k.out, floats, l, groups * k.step, &state->weights);
-  free(k.out);
-  return status;
+  return blocked_pack_conv(inst->dev, l, lanes, (size_t)inst->param[OC_BLOCKS] * inst->problem.block,
+                           pixels && inst->pixels.bgr, &state->weights);
 }
 
 static clvgg_status enqueue(algo_instance *inst, size_t batch, const device_buffer *in, const device_buffer *out,

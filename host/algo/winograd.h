@@ -27,12 +27,8 @@ size_t winograd_groups(const clvgg_device_info *dev);
 
 /* ---- parts of models of time. Only ratios matter: units are floating point operations of the multiplication at its peak. */
 
-/* Bytes in such operations, fitted to VGG-16's layers on AVX-512: weights that come from main memory; weights that come again,
- * and scratch beyond the second level cache, written and read. */
-#define FLOPS_A_COLD_BYTE    14.0
+/* In such operations, fitted to VGG-16's layers on AVX-512: a byte of scratch beyond the second level cache, written and read. */
 #define FLOPS_A_SCRATCH_BYTE 20.0
-/* A core's second level cache: what scratch and weights may take together. */
-#define CACHE_BYTES 1.5e6
 
 /* How near the multiplication comes to the peak; fewer sums hide less of what it waits for. */
 double winograd_efficiency(const algo_problem *p, const int *param);
