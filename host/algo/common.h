@@ -10,6 +10,7 @@
 
 /* The rows of the registry's table. */
 extern const algo algo_conv_naive, algo_conv_direct, algo_conv_tiled, algo_conv_im2col;
+extern const algo algo_conv_implicit_gemm;
 extern const algo algo_maxpool_naive, algo_avgpool_naive, algo_softmax_naive;
 extern const algo algo_fc_naive, algo_fc_tiled, algo_fc_clblast;
 extern const algo algo_conv_winograd, algo_conv_winograd_fused, algo_conv_winograd_on_the_fly, algo_conv_direct_nchwc,

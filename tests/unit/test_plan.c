@@ -34,8 +34,18 @@ static void rules_follow_the_kind_of_device(void **state) {
   assert_string_equal(p.steps[2].algo->name, "fc_f32_nchwc_gemv");
   assert_int_equal(p.count, 3);
   plan_free(&p);
+  /* On a GPU the convolution does the pooling, too. */
   assert_int_equal(plan_make(&gpu, layers, 3, 1, &(plan_options){0}, &p), CLVGG_OK);
+  assert_string_equal(p.steps[0].algo->name, "conv_f32_nchw_implicit_gemm");
+  assert_string_equal(p.steps[0].source, "model");
+  assert_int_equal(p.steps[0].layers, 2);
+  plan_free(&p);
+  /* Without the algorithms that have a model, tiles in local memory come first. */
+  bool excluded[64] = {false};
+  for (size_t i = 0; i < algo_count(); i++) excluded[i] = algo_get(i)->cost != NULL && algo_get(i)->op == LAYER_CONV;
+  assert_int_equal(plan_make(&gpu, layers, 3, 1, &(plan_options){.excluded = excluded}, &p), CLVGG_OK);
   assert_string_equal(p.steps[0].algo->name, "conv_f32_nchw_tiled");
+  assert_string_equal(p.steps[0].source, "rule: GPU");
   plan_free(&p);
 }
 
@@ -227,10 +237,10 @@ static void pixels_are_a_start_of_their_own(void **state) {
   assert_int_equal(plan_make(&gpu, layers, 3, 2, &plain, &p), CLVGG_OK);
   assert_string_equal(p.steps[0].algo->name, "convert_u8_nhwc_nchw");
   assert_string_equal(p.steps[0].name, "to NCHW");
-  assert_string_equal(p.steps[1].algo->name, "conv_f32_nchw_tiled");
-  /* even: the pixels, a byte a channel, and the convolution's output; odd: what they were converted to */
-  assert_int_equal(p.activation_bytes[0], 2 * 64 * 32 * 32 * 4);
-  assert_int_equal(p.activation_bytes[1], 2 * 64 * 16 * 16 * 4);
+  assert_string_equal(p.steps[1].algo->name, "conv_f32_nchw_implicit_gemm");
+  /* even: the pixels, a byte a channel, and the convolution's pooled output; odd: what they were converted to */
+  assert_int_equal(p.activation_bytes[0], 2 * 64 * 16 * 16 * 4);
+  assert_int_equal(p.activation_bytes[1], 2 * 3 * 32 * 32 * 4);
   plan_free(&p);
   assert_int_equal(plan_make(&cpu, layers, 3, 2, &plain, &p), CLVGG_OK);
   assert_string_equal(p.steps[0].algo->name, "conv_u8_nhwc_nchwc_direct");
@@ -250,7 +260,7 @@ static void pixels_are_a_start_of_their_own(void **state) {
   plan_free(&p);
   /* Without pixels nothing changes. */
   assert_int_equal(plan_make(&gpu, layers, 3, 1, &(plan_options){0}, &p), CLVGG_OK);
-  assert_string_equal(p.steps[0].algo->name, "conv_f32_nchw_tiled");
+  assert_string_equal(p.steps[0].algo->name, "conv_f32_nchw_implicit_gemm");
   plan_free(&p);
 }
 
