@@ -1,7 +1,14 @@
 /*
- * conv_f32_nchw_implicit_gemm: 3x3 convolution, stride 1, zero padding 1, as the matrix product
+ * 3x3 convolution, stride 1, zero padding 1, as the matrix product
  * (out_channels, in_channels * 9) x (in_channels * 9, pixels of the whole batch) whose right matrix is never stored: its
  * elements are gathered from the input while a tile is filled. For GPUs.
+ *
+ *   conv_f32_nchw_implicit_gemm    all f32
+ *   conv_f16w_nchw_implicit_gemm   weights stored as half, which needs no extension; the arithmetic is f32
+ *   conv_f16_nchw_implicit_gemm    weights and tiles in half, products and the sums of a tile's TILE_K products too, and the
+ *                                  sums of these in f32. Needs cl_khr_fp16
+ *
+ * In all of them the input, bias and output are f32.
  *
  *                                       TILE_PX pixels = GROUP_PX items x ITEM_PX
  *                                     +---------------------+
@@ -52,6 +59,28 @@
 #define BUFFERS 2  // of each tile in local memory (1, 2)
 #endif
 
+// The forms. VALUE is a tile's element; weights4 is vector i of the stored weights, as it goes into a tile.
+#if defined(F16_MATH)
+#pragma OPENCL EXTENSION cl_khr_fp16 : enable
+#define KERNEL_NAME          conv_f16_nchw_implicit_gemm
+#define STORED               half
+#define VALUE                half
+#define VALUE4               half4
+#define weights4(weights, i) (((__global const half4 *)(weights))[i])
+#elif defined(F16_WEIGHTS)
+#define KERNEL_NAME          conv_f16w_nchw_implicit_gemm
+#define STORED               half
+#define VALUE                float
+#define VALUE4               float4
+#define weights4(weights, i) vload_half4(i, weights)
+#else
+#define KERNEL_NAME          conv_f32_nchw_implicit_gemm
+#define STORED               float
+#define VALUE                float
+#define VALUE4               float4
+#define weights4(weights, i) (((__global const float4 *)(weights))[i])
+#endif
+
 #define TILE_PX (GROUP_PX * ITEM_PX)
 #define TILE_OC (GROUP_OC * ITEM_OC)
 #define ITEMS   (GROUP_PX * GROUP_OC)
@@ -89,14 +118,14 @@ int taps_inside(int y, int x, int height, int width) {
 }
 
 // Adds the products of one tile.
-void multiply(__local const float4 *weight_tile,  // (TILE_K, TILE_OC / 4)
-              __local const float4 *pixel_tile,   // (TILE_K, TILE_PX / 4)
-              int lx, int ly, float4 sum[ITEM_OC][QUADS]) {
+void multiply(__local const VALUE4 *weight_tile,  // (TILE_K, TILE_OC / 4)
+              __local const VALUE4 *pixel_tile,   // (TILE_K, TILE_PX / 4)
+              int lx, int ly, VALUE4 sum[ITEM_OC][QUADS]) {
   EACH (k, TILE_K) {
-    float4 pixels[QUADS];
+    VALUE4 pixels[QUADS];
     EACH (q, QUADS) pixels[q] = pixel_tile[k * (TILE_PX / 4) + lx + q * GROUP_PX];
     EACH (b, BLOCKS) {
-      const float4 w = weight_tile[k * (TILE_OC / 4) + ly + b * GROUP_OC];
+      const VALUE4 w = weight_tile[k * (TILE_OC / 4) + ly + b * GROUP_OC];
       EACH (q, QUADS) {
         sum[b * 4 + 0][q] += w.x * pixels[q];
         sum[b * 4 + 1][q] += w.y * pixels[q];
@@ -105,6 +134,23 @@ void multiply(__local const float4 *weight_tile,  // (TILE_K, TILE_OC / 4)
       }
     }
   }
+}
+
+// The same into sums that are always f32.
+void add_tile(__local const VALUE4 *weight_tile, __local const VALUE4 *pixel_tile, int lx, int ly,
+              float4 sum[ITEM_OC][QUADS]) {
+#ifdef F16_MATH
+  half4 part[ITEM_OC][QUADS];
+  EACH (o, ITEM_OC) {
+    EACH (q, QUADS) part[o][q] = 0;
+  }
+  multiply(weight_tile, pixel_tile, lx, ly, part);
+  EACH (o, ITEM_OC) {
+    EACH (q, QUADS) sum[o][q] += convert_float4(part[o][q]);
+  }
+#else
+  multiply(weight_tile, pixel_tile, lx, ly, sum);
+#endif
 }
 
 // Not fmax: a NaN must stay one.
@@ -122,17 +168,17 @@ void store_pair(float2 pair, int x, int width, __global float *to) {
   }
 }
 
-__kernel __attribute__((reqd_work_group_size(GROUP_PX, GROUP_OC, 1))) void conv_f32_nchw_implicit_gemm(
+__kernel __attribute__((reqd_work_group_size(GROUP_PX, GROUP_OC, 1))) void KERNEL_NAME(
     __global const float *restrict in,        // (batch, in_channels, height, width)
-    __global const float4 *restrict weights,  // (blocks, in_channels, 9, TILE_OC)
+    __global const STORED *restrict weights,  // (blocks, in_channels, 9, TILE_OC)
     __global const float *restrict bias,      // (blocks, TILE_OC)
     __global float *restrict out,  // (batch, out_channels, height, width), pooled: halves of height and width
     int batch, int in_channels, int out_channels, int height, int width,
     int pool,      // 1: the maximum of each 2x2 square is the output; an odd last row or column is dropped
     float lowest)  // 0 for ReLU, else -infinity
 {
-  __local float4 weight_tile[BUFFERS * TILE_W];
-  __local float4 pixel_tile[BUFFERS * TILE_K * TILE_PX / 4];
+  __local VALUE4 weight_tile[BUFFERS * TILE_W];
+  __local VALUE4 pixel_tile[BUFFERS * TILE_K * TILE_PX / 4];
 
   const int lx = get_local_id(0);
   const int ly = get_local_id(1);
@@ -164,26 +210,27 @@ __kernel __attribute__((reqd_work_group_size(GROUP_PX, GROUP_OC, 1))) void conv_
   const int steps = (in_channels + TILE_K - 1) / TILE_K * 9;
   for (int step = 0; step <= steps; step++) {
     const int c0 = step / 9 * TILE_K, tap = step % 9;
-    float4 next_weights[FILL_W];
-    float next_pixels[FILL_PX][FILL_K];
+    VALUE4 next_weights[FILL_W];
+    VALUE next_pixels[FILL_PX][FILL_K];
     if (step < steps) {
       EACH (i, FILL_W) {
         const int at = item + i * ITEMS, c = c0 + at / (TILE_OC / 4);
-        next_weights[i] = at < TILE_W && c < in_channels
-                              ? weights[((block * in_channels + c) * 9 + tap) * (TILE_OC / 4) + at % (TILE_OC / 4)]
-                              : (float4)0.0f;
+        next_weights[i] =
+            at < TILE_W && c < in_channels
+                ? weights4(weights, ((block * in_channels + c) * 9 + tap) * (TILE_OC / 4) + at % (TILE_OC / 4))
+                : (VALUE4)0;
       }
       const int shift = c0 * plane + (tap / 3 - 1) * width + tap % 3 - 1;
       EACH (f, FILL_PX) {
         EACH (i, FILL_K) {
           const bool inside = (taps[f] >> tap & 1) && c0 + fill_row + i * FILL_ROWS < in_channels;
-          next_pixels[f][i] = inside ? in[origin[f] + shift + i * FILL_ROWS * plane] : 0.0f;
+          next_pixels[f][i] = inside ? (VALUE)in[origin[f] + shift + i * FILL_ROWS * plane] : (VALUE)0;
         }
       }
     }
     if (step > 0) {
       const int buffer = (step - 1) % BUFFERS;
-      multiply(weight_tile + buffer * TILE_W, pixel_tile + buffer * (TILE_K * TILE_PX / 4), lx, ly, sum);
+      add_tile(weight_tile + buffer * TILE_W, pixel_tile + buffer * (TILE_K * TILE_PX / 4), lx, ly, sum);
     }
     if (BUFFERS == 1) barrier(CLK_LOCAL_MEM_FENCE);
     if (step < steps) {
@@ -191,7 +238,7 @@ __kernel __attribute__((reqd_work_group_size(GROUP_PX, GROUP_OC, 1))) void conv_
       EACH (i, FILL_W) {
         if (item + i * ITEMS < TILE_W) weight_tile[buffer * TILE_W + item + i * ITEMS] = next_weights[i];
       }
-      __local float *row = (__local float *)pixel_tile + (buffer * TILE_K + fill_row) * TILE_PX + item % TILE_PX;
+      __local VALUE *row = (__local VALUE *)pixel_tile + (buffer * TILE_K + fill_row) * TILE_PX + item % TILE_PX;
       EACH (f, FILL_PX) {
         EACH (i, FILL_K) row[i * FILL_ROWS * TILE_PX + f * ITEMS] = next_pixels[f][i];
       }

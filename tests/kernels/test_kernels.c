@@ -66,6 +66,7 @@ static void (*const shapes[])(const subject *sub) = {
 
 static void right_on_odd_shapes(void **state) {
   const subject *sub = *state;
+  if (suite_device_lacks(sub->a)) skip();
   const size_t before = suite.cases_right;
   shapes[sub->a->op](sub);
   if (suite.cases_right == before) fail_msg("%s: the device supports none of the shapes", sub->a->name);
@@ -75,6 +76,7 @@ static void right_on_odd_shapes(void **state) {
 
 static void right_with_every_parameter(void **state) {
   const subject *sub = *state;
+  if (suite_device_lacks(sub->a)) skip();
   const bool small = suite.small;
   layer_shape s;
   switch (sub->a->op) {

@@ -209,6 +209,35 @@ static void smaller_weights_are_used_only_where_allowed(void **state) {
     }
 }
 
+/* Of matrix products: Winograd's method, which has other forms, is left out. */
+static void a_gpus_convolutions_have_the_allowed_form(void **state) {
+  (void)state;
+  layer layers[4];
+  middle_of_vgg16(layers);
+  bool excluded[64] = {false};
+  for (size_t i = 0; i < algo_count(); i++) excluded[i] = strstr(algo_get(i)->name, "winograd") != NULL;
+  static const struct {
+    algo_form form;
+    int fp16;
+    const char *expected;
+  } cases[] = {{ALGO_F32, 1, "conv_f32_nchw_implicit_gemm"},
+               {ALGO_F24, 1, "conv_f32_nchw_implicit_gemm"},
+               {ALGO_F16, 1, "conv_f16w_nchw_implicit_gemm"},
+               {ALGO_F16_MATH, 1, "conv_f16_nchw_implicit_gemm"},
+               {ALGO_F16_MATH, 0, "conv_f16w_nchw_implicit_gemm"}};
+  clvgg_device_info gpu = device(CLVGG_DEVICE_GPU);
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+    for (size_t batch = 1; batch <= 64; batch *= 8) {
+      plan p;
+      gpu.fp16 = cases[i].fp16;
+      const plan_options options = {.form = cases[i].form, .excluded = excluded};
+      assert_int_equal(plan_make(&gpu, layers, 4, batch, &options, &p), CLVGG_OK);
+      for (size_t k = 0; k < 2; k++) assert_string_equal(p.steps[k].algo->name, cases[i].expected);
+      assert_int_equal(p.steps[1].layers, 2);
+      plan_free(&p);
+    }
+}
+
 /* Bytes of weights, as --memory small and explain have them. */
 static void smaller_weights_are_smaller(void **state) {
   (void)state;
@@ -297,6 +326,7 @@ int main(void) {
                                      cmocka_unit_test(excluded_algorithms_are_not_used),
                                      cmocka_unit_test(small_memory_avoids_transformed_weights),
                                      cmocka_unit_test(smaller_weights_are_used_only_where_allowed),
+                                     cmocka_unit_test(a_gpus_convolutions_have_the_allowed_form),
                                      cmocka_unit_test(smaller_weights_are_smaller)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
