@@ -228,12 +228,12 @@ static clvgg_status enqueue(algo_instance *inst, size_t batch, const device_buff
   return device_launch(inst->dev, &state->kernel, args, COUNT_OF(args), global, local);
 }
 
-#define IMPLICIT_GEMM(text, stored_as, error, function)                                                          \
-  {                                                                                                          \
-    .name = (text), .op = LAYER_CONV, .in = ALGO_NCHW, .out = ALGO_NCHW, .pools = true, .form = (stored_as), \
-    .weight_error = (error), .params = params, .group = group, .local_bytes = local_bytes_##function,            \
-    .choose = choose_##function, .supports = supports_##function, .iterations = iterations, .cost = cost_##function,     \
-    .work = work_##function, .prepare = prepare, .enqueue = enqueue, .release = algo_state_release               \
+#define IMPLICIT_GEMM(text, stored_as, error, function)                                                              \
+  {                                                                                                                  \
+    .name = (text), .op = LAYER_CONV, .in = ALGO_NCHW, .out = ALGO_NCHW, .pools = true, .form = (stored_as),         \
+    .weight_error = (error), .params = params, .group = group, .local_bytes = local_bytes_##function,                \
+    .choose = choose_##function, .supports = supports_##function, .iterations = iterations, .cost = cost_##function, \
+    .work = work_##function, .prepare = prepare, .enqueue = enqueue, .release = algo_state_release                   \
   }
 
 const algo algo_conv_implicit_gemm = IMPLICIT_GEMM("conv_f32_nchw_implicit_gemm", ALGO_F32, 0, f32);
