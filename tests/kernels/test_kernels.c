@@ -27,7 +27,9 @@ static void conv_shapes(const subject *sub) {
     for (size_t in = 0; in < channel_count; in++)
       for (size_t out = 0; out < channel_count; out++, number++) {
         if (suite.small && (in + out + i) % 3 != 0) continue;
-        suite_shape(sub, conv_shape(channels[in], channels[out], sides[i][0], sides[i][1], (number + i) % 2), number);
+        const layer_shape s = conv_shape(channels[in], channels[out], sides[i][0], sides[i][1], (number + i) % 2);
+        suite_shape(sub, s, number);
+        if (sub->a->pools && sides[i][0] > 1 && sides[i][1] > 1) suite_shape(sub, pooled_shape(s), number + 1);
       }
 }
 
@@ -64,6 +66,7 @@ static void (*const shapes[])(const subject *sub) = {
 
 static void right_on_odd_shapes(void **state) {
   const subject *sub = *state;
+  if (suite_device_lacks(sub->a)) skip();
   const size_t before = suite.cases_right;
   shapes[sub->a->op](sub);
   if (suite.cases_right == before) fail_msg("%s: the device supports none of the shapes", sub->a->name);
@@ -73,12 +76,16 @@ static void right_on_odd_shapes(void **state) {
 
 static void right_with_every_parameter(void **state) {
   const subject *sub = *state;
+  if (suite_device_lacks(sub->a)) skip();
   const bool small = suite.small;
+  layer_shape s;
   switch (sub->a->op) {
     case LAYER_CONV:
       suite_parameters(sub, small ? conv_shape(3, 19, 7, 9, true) : conv_shape(5, 19, 17, 13, true), small ? 1 : 2,
                        false);
-      if (!small) suite_parameters(sub, conv_shape(3, 9, 7, 7, false), 1, false);
+      if (small) break;
+      s = conv_shape(3, 9, 7, 7, false);
+      suite_parameters(sub, sub->a->pools ? pooled_shape(s) : s, 1, false);
       break;
     case LAYER_FC:
       suite_parameters(sub, fc_shape((shape3){257, 1, 1}, small ? 9 : 19, true), small ? 2 : 5, false);

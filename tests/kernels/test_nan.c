@@ -66,13 +66,10 @@ static void a_nan_stays_one(void **state) {
   (void)state;
   clvgg_device *dev = NULL;
   if (clvgg_device_open(NULL, &dev) != CLVGG_OK) fail_msg("%s", clvgg_last_error());
-  layer_shape pooled = conv_shape(17, 19, 5, 4, true);
-  pooled.pool = true;
-  pooled.out = (shape3){19, 2, 2};
   const layer_shape shapes[] = {
       conv_shape(17, 19, 5, 4, true),
       conv_shape(3, 19, 5, 4, true),
-      pooled,
+      pooled_shape(conv_shape(17, 19, 5, 4, true)),
       maxpool_shape(17, 5, 4),
       avgpool_shape(17, 5, 4, 1, 1),
       fc_shape((shape3){17, 5, 4}, 19, true),

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "algo/pack.h"
+#include "base/half.h"
 #include "kernels/fixture.h"
 
 static clvgg_device *open_with(const char *limits) {
@@ -74,6 +75,53 @@ static void rows_are_interleaved(void **state) {
     pack(NULL, &conv, false, group, 1);
     pack(NULL, &conv, true, group, 1);
   }
+}
+
+/* As halves they lie in the same order, rounded. */
+static void halves_are_interleaved(void **state) {
+  (void)state;
+  const layer_shape conv = conv_shape(5, 19, 3, 3, true);
+  enum { LENGTH = 45, GROUP = 8, ROWS = 24 };
+  clvgg_device *dev = open_with(NULL);
+  test_layer t;
+  layer_make(&conv, true, 3, &t);
+  packed_weights w;
+  must(pack_upload_half(dev, &t.l, GROUP, &w));
+  uint16_t panel[ROWS * LENGTH];
+  assert_int_equal(w.panels, 1);
+  assert_int_equal(w.panel[0].bytes, sizeof panel);
+  must(device_read(dev, &w.panel[0], 0, panel, sizeof panel));
+  float row[LENGTH];
+  for (size_t r = 0; r < ROWS; r++) {
+    memset(row, 0, sizeof row);
+    if (r < 19) layer_read_rows(&t.l, r, 1, row);
+    for (size_t k = 0; k < LENGTH; k++)
+      assert_int_equal(panel[(r / GROUP * LENGTH + k) * GROUP + r % GROUP], float_to_half(row[k]));
+  }
+  pack_release(dev, &w);
+  layer_free(&t);
+  clvgg_device_close(&dev);
+}
+
+static void halves_have_their_range(void **state) {
+  (void)state;
+  const layer_shape conv = conv_shape(1, 2, 3, 3, true);
+  clvgg_device *dev = open_with("alloc=36"); /* two rows of halves, one of floats */
+  char why[ALGO_WHY_BYTES];
+  assert_false(pack_fits(device_info(dev), &conv, 2, false, why));
+  assert_true(pack_fits_half(device_info(dev), &conv, 2, false, why));
+  test_layer t;
+  layer_make(&conv, false, 3, &t);
+  static const float values[] = {65519.0f, 65520.0f, -1e6f}; /* the first rounds to the largest, 65504 */
+  for (size_t i = 0; i < COUNT(values); i++) {
+    packed_weights w;
+    t.values[7] = values[i];
+    assert_int_equal(pack_upload_half(dev, &t.l, 2, &w), i == 0 ? CLVGG_OK : CLVGG_ERROR_UNSUPPORTED);
+    pack_release(dev, &w);
+  }
+  assert_int_equal(device_bytes_in_use(dev), 0);
+  layer_free(&t);
+  clvgg_device_close(&dev);
 }
 
 static void large_weights_take_several_pieces(void **state) {
@@ -153,7 +201,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(rows_are_interleaved),    cmocka_unit_test(large_weights_take_several_pieces),
       cmocka_unit_test(panels_are_whole_blocks), cmocka_unit_test(what_cannot_fit_is_refused),
-      cmocka_unit_test(panels_change_no_bit),
+      cmocka_unit_test(panels_change_no_bit),    cmocka_unit_test(halves_are_interleaved),
+      cmocka_unit_test(halves_have_their_range),
   };
   return cmocka_run_group_tests_name("pack", tests, NULL, NULL);
 }

@@ -16,7 +16,8 @@ static clvgg_device_info make_device(clvgg_device_type type, size_t group, uint6
                              .local_bytes = local,
                              .max_work_group = group,
                              .max_work_item = {group, group, group},
-                             .native_float_width = 4};
+                             .native_float_width = 4,
+                             .fp16 = 1};
 }
 
 static const layer_shape vgg[] = {
@@ -154,6 +155,14 @@ static void reasons_are_given(void **state) {
   p = (algo_problem){.shape = conv_shape(4, 4, 4, 4, true), .batch = 1};
   p.shape.out.w = 5;
   refused("conv_f32_nchw_naive", &dev, &p, 0, "agree");
+
+  p.shape = conv_shape(512, 512, 14, 14, true);
+  dev.max_alloc_bytes = 512 * 512 * 9 * 2 - 1;
+  refused("conv_f32_nchw_implicit_gemm", &dev, &p, 0, "weights");
+  refused("conv_f16w_nchw_implicit_gemm", &dev, &p, 0, "weights");
+  dev.max_alloc_bytes = UINT64_MAX;
+  dev.fp16 = 0;
+  refused("conv_f16_nchw_implicit_gemm", &dev, &p, 0, "cl_khr_fp16");
 
   dev = make_device(CLVGG_DEVICE_GPU, 64, 16384);
   p = (algo_problem){.shape = fc_shape((shape3){64, 1, 1}, 10, true), .batch = 1};

@@ -34,8 +34,18 @@ static void rules_follow_the_kind_of_device(void **state) {
   assert_string_equal(p.steps[2].algo->name, "fc_f32_nchwc_gemv");
   assert_int_equal(p.count, 3);
   plan_free(&p);
+  /* On a GPU the convolution does the pooling, too. */
   assert_int_equal(plan_make(&gpu, layers, 3, 1, &(plan_options){0}, &p), CLVGG_OK);
+  assert_string_equal(p.steps[0].algo->name, "conv_f32_nchw_implicit_gemm");
+  assert_string_equal(p.steps[0].source, "model");
+  assert_int_equal(p.steps[0].layers, 2);
+  plan_free(&p);
+  /* Without the algorithms that have a model, tiles in local memory come first. */
+  bool excluded[64] = {false};
+  for (size_t i = 0; i < algo_count(); i++) excluded[i] = algo_get(i)->cost != NULL && algo_get(i)->op == LAYER_CONV;
+  assert_int_equal(plan_make(&gpu, layers, 3, 1, &(plan_options){.excluded = excluded}, &p), CLVGG_OK);
   assert_string_equal(p.steps[0].algo->name, "conv_f32_nchw_tiled");
+  assert_string_equal(p.steps[0].source, "rule: GPU");
   plan_free(&p);
 }
 
@@ -199,6 +209,35 @@ static void smaller_weights_are_used_only_where_allowed(void **state) {
     }
 }
 
+/* Of matrix products: Winograd's method, which has other forms, is left out. */
+static void a_gpus_convolutions_have_the_allowed_form(void **state) {
+  (void)state;
+  layer layers[4];
+  middle_of_vgg16(layers);
+  bool excluded[64] = {false};
+  for (size_t i = 0; i < algo_count(); i++) excluded[i] = strstr(algo_get(i)->name, "winograd") != NULL;
+  static const struct {
+    algo_form form;
+    int fp16;
+    const char *expected;
+  } cases[] = {{ALGO_F32, 1, "conv_f32_nchw_implicit_gemm"},
+               {ALGO_F24, 1, "conv_f32_nchw_implicit_gemm"},
+               {ALGO_F16, 1, "conv_f16w_nchw_implicit_gemm"},
+               {ALGO_F16_MATH, 1, "conv_f16_nchw_implicit_gemm"},
+               {ALGO_F16_MATH, 0, "conv_f16w_nchw_implicit_gemm"}};
+  clvgg_device_info gpu = device(CLVGG_DEVICE_GPU);
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+    for (size_t batch = 1; batch <= 64; batch *= 8) {
+      plan p;
+      gpu.fp16 = cases[i].fp16;
+      const plan_options options = {.form = cases[i].form, .excluded = excluded};
+      assert_int_equal(plan_make(&gpu, layers, 4, batch, &options, &p), CLVGG_OK);
+      for (size_t k = 0; k < 2; k++) assert_string_equal(p.steps[k].algo->name, cases[i].expected);
+      assert_int_equal(p.steps[1].layers, 2);
+      plan_free(&p);
+    }
+}
+
 /* Bytes of weights, as --memory small and explain have them. */
 static void smaller_weights_are_smaller(void **state) {
   (void)state;
@@ -227,10 +266,10 @@ static void pixels_are_a_start_of_their_own(void **state) {
   assert_int_equal(plan_make(&gpu, layers, 3, 2, &plain, &p), CLVGG_OK);
   assert_string_equal(p.steps[0].algo->name, "convert_u8_nhwc_nchw");
   assert_string_equal(p.steps[0].name, "to NCHW");
-  assert_string_equal(p.steps[1].algo->name, "conv_f32_nchw_tiled");
-  /* even: the pixels, a byte a channel, and the convolution's output; odd: what they were converted to */
-  assert_int_equal(p.activation_bytes[0], 2 * 64 * 32 * 32 * 4);
-  assert_int_equal(p.activation_bytes[1], 2 * 64 * 16 * 16 * 4);
+  assert_string_equal(p.steps[1].algo->name, "conv_f32_nchw_implicit_gemm");
+  /* even: the pixels, a byte a channel, and the convolution's pooled output; odd: what they were converted to */
+  assert_int_equal(p.activation_bytes[0], 2 * 64 * 16 * 16 * 4);
+  assert_int_equal(p.activation_bytes[1], 2 * 3 * 32 * 32 * 4);
   plan_free(&p);
   assert_int_equal(plan_make(&cpu, layers, 3, 2, &plain, &p), CLVGG_OK);
   assert_string_equal(p.steps[0].algo->name, "conv_u8_nhwc_nchwc_direct");
@@ -250,7 +289,7 @@ static void pixels_are_a_start_of_their_own(void **state) {
   plan_free(&p);
   /* Without pixels nothing changes. */
   assert_int_equal(plan_make(&gpu, layers, 3, 1, &(plan_options){0}, &p), CLVGG_OK);
-  assert_string_equal(p.steps[0].algo->name, "conv_f32_nchw_tiled");
+  assert_string_equal(p.steps[0].algo->name, "conv_f32_nchw_implicit_gemm");
   plan_free(&p);
 }
 
@@ -287,6 +326,7 @@ int main(void) {
                                      cmocka_unit_test(excluded_algorithms_are_not_used),
                                      cmocka_unit_test(small_memory_avoids_transformed_weights),
                                      cmocka_unit_test(smaller_weights_are_used_only_where_allowed),
+                                     cmocka_unit_test(a_gpus_convolutions_have_the_allowed_form),
                                      cmocka_unit_test(smaller_weights_are_smaller)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

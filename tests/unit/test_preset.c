@@ -63,7 +63,7 @@ static void make_layers(layer out[5]) {
 static void times_become_costs(void **state) {
   (void)state;
   make_presets(HEAD("\"type\": \"gpu\"", "1000.0")
-                   ROW(PROBLEM, "conv_f32_nchw_tiled", TILED, ", \"seconds\": 0.002") "," ROW(
+                   ROW(PROBLEM, "conv_f32_nchw_tiled", TILED, ", \"seconds\": 0.00001") "," ROW(
                        PROBLEM, "conv_f32_nchw_direct", DIRECT, "") ","              /* without a time */
                ROW("conv", "conv_f32_nchw_direct", DIRECT, ", \"seconds\": 1.0") "," /* of a whole op */
                ROW(PROBLEM, "conv_f32_nchw_magic", "", ", \"seconds\": 1.0") ","     /* of another version */
@@ -77,9 +77,9 @@ static void times_become_costs(void **state) {
   assert_true(costs.flops_per_s == 1e12);
   assert_string_equal(costs.entries[0].source, "preset");
   assert_string_equal(costs.entries[0].algo->name, "conv_f32_nchw_tiled");
-  assert_true(costs.entries[0].seconds == 0.002);
+  assert_true(costs.entries[0].seconds == 0.00001);
   assert_int_equal(costs.entries[0].param[0], 16);
-  /* They go before rules. */
+  /* They go before models and rules. */
   layer layers[5];
   plan p;
   make_layers(layers);
