@@ -84,6 +84,14 @@ static inline layer_shape conv_shape(size_t in, size_t out, size_t h, size_t w, 
   return (layer_shape){.op = LAYER_CONV, .relu = relu, .in = {in, h, w}, .out = {out, h, w}};
 }
 
+/* A convolution with the 2x2 max-pooling that follows. */
+static inline layer_shape pooled_shape(layer_shape conv) {
+  conv.pool = true;
+  conv.out.h /= 2;
+  conv.out.w /= 2;
+  return conv;
+}
+
 static inline layer_shape fc_shape(shape3 in, size_t out, bool relu) {
   return (layer_shape){.op = LAYER_FC, .relu = relu, .in = in, .out = {out, 1, 1}};
 }

@@ -23,13 +23,6 @@
 
 /* ---- shapes */
 
-static layer_shape pooled(layer_shape s) {
-  s.pool = true;
-  s.out.h /= 2;
-  s.out.w /= 2;
-  return s;
-}
-
 static void conv_shapes(const subject *sub) {
   static const size_t sides[][2] = {{1, 1}, {3, 5}, {7, 7}, {2, 2}, {13, 9}, {1, 6}, {9, 14}, {17, 15}};
   static const size_t channels[] = {1, 3, 17, 33};
@@ -41,7 +34,7 @@ static void conv_shapes(const subject *sub) {
         if (suite.small && (in + out + i) % 3 != 0) continue;
         const layer_shape s = conv_shape(channels[in], channels[out], sides[i][0], sides[i][1], (number + i) % 2);
         suite_shape(sub, s, number);
-        if (sub->a->pools && sides[i][0] > 1 && sides[i][1] > 1) suite_shape(sub, pooled(s), number + 1);
+        if (sub->a->pools && sides[i][0] > 1 && sides[i][1] > 1) suite_shape(sub, pooled_shape(s), number + 1);
       }
 }
 
@@ -83,7 +76,7 @@ static void right_with_every_parameter(void **state) {
   const subject *sub = *state;
   const bool conv = sub->a->op == LAYER_CONV, image = conv && sub->a->in != ALGO_NCHWC;
   layer_shape s = conv ? conv_shape(image ? 3 : 19, 37, 7, 9, true) : fc_shape((shape3){9, 3, 2}, 37, true);
-  if (sub->a->pools) s = pooled(s);
+  if (sub->a->pools) s = pooled_shape(s);
   const bool own = sub->block == algo_block(device_info(suite.device));
   suite_parameters(sub, s, conv ? 2 : 5, own && !suite.small);
 }

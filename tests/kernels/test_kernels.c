@@ -27,7 +27,9 @@ static void conv_shapes(const subject *sub) {
     for (size_t in = 0; in < channel_count; in++)
       for (size_t out = 0; out < channel_count; out++, number++) {
         if (suite.small && (in + out + i) % 3 != 0) continue;
-        suite_shape(sub, conv_shape(channels[in], channels[out], sides[i][0], sides[i][1], (number + i) % 2), number);
+        const layer_shape s = conv_shape(channels[in], channels[out], sides[i][0], sides[i][1], (number + i) % 2);
+        suite_shape(sub, s, number);
+        if (sub->a->pools && sides[i][0] > 1 && sides[i][1] > 1) suite_shape(sub, pooled_shape(s), number + 1);
       }
 }
 
