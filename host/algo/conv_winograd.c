@@ -1,12 +1,9 @@
 /* conv_f32_nchwc_winograd and conv_f32_nchwc_winograd_fused: fewer multiplications, for CPUs. See cl/conv_winograd.cl. */
 #include <math.h>
-#include <stdatomic.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "algo/winograd.h"
-#include "base/clones.h"
-#include "base/parallel.h"
+#include "algo/winograd_weights.h"
 
 static const algo_param staged_params[] = {WINOGRAD_PARAMS, {0}};
 static const algo_param fused_params[] = {
@@ -135,87 +132,18 @@ static uint64_t fused_iterations(const algo_problem *p, const int *param) {
   return g.oc_groups * g.freqs * staged_iterations(p, param);
 }
 
-/* ---- weights */
-
-/* G of F(m, 3), (m + 2, 3): transformed weights are G g G^T. It belongs to the points named in conv_winograd.cl. */
-static const float transforms[3][8][3] = {
-    {{1, 0, 0}, {.5f, .5f, .5f}, {.5f, -.5f, .5f}, {0, 0, 1}},
-    {{1.f / 4, 0, 0},
-     {-1.f / 6, -1.f / 6, -1.f / 6},
-     {-1.f / 6, 1.f / 6, -1.f / 6},
-     {1.f / 24, 1.f / 12, 1.f / 6},
-     {1.f / 24, -1.f / 12, 1.f / 6},
-     {0, 0, 1}},
-    {{1, 0, 0},
-     {-2.f / 9, -2.f / 9, -2.f / 9},
-     {-2.f / 9, 2.f / 9, -2.f / 9},
-     {1.f / 90, 1.f / 45, 2.f / 45},
-     {1.f / 90, -1.f / 45, 2.f / 45},
-     {32.f / 45, 16.f / 45, 8.f / 45},
-     {32.f / 45, -16.f / 45, 8.f / 45},
-     {0, 0, 1}},
-};
-
-typedef struct packing {
-  const layer *l;
-  geometry g;
-  int m;
-  size_t step; /* output channels of a group */
-  float *out;  /* (freqs, oc_groups, ic_blocks * block, step) */
-  atomic_bool failed;
-} packing;
-
-/* Output channels transformed side by side: the most of a group, OC_BLOCKS * block. */
-#define LANES 32
-
-/* G g G^T of LANES kernels: taps (3, 3, LANES) -> out (n, n, LANES). */
-BASE_CLONES static void transform(const float (*g)[3], size_t n, const float taps[9][LANES], float out[][LANES]) {
-  for (size_t i = 0; i < n; i++) {
-    float half[3][LANES];
-    for (size_t x = 0; x < 3; x++)
-      for (size_t r = 0; r < LANES; r++)
-        half[x][r] = g[i][0] * taps[x][r] + g[i][1] * taps[3 + x][r] + g[i][2] * taps[6 + x][r];
-    for (size_t j = 0; j < n; j++)
-      for (size_t r = 0; r < LANES; r++)
-        out[i * n + j][r] = half[0][r] * g[j][0] + half[1][r] * g[j][1] + half[2][r] * g[j][2];
-  }
-}
-
-/* One group of output channels; surplus ones and surplus input channels get zeros. */
-static void pack_group(size_t group, void *context) {
-  packing *k = context;
-  const size_t rows_left = k->l->shape.out.c - group * k->step, rows = rows_left < k->step ? rows_left : k->step;
-  const size_t ics = k->l->shape.in.c, stored = k->g.ic_blocks * k->g.block, place = k->g.oc_groups * stored * k->step;
-  float *weights = malloc(rows * ics * 9 * sizeof *weights); /* (rows, ics, 3, 3) */
-  if (!weights) {
-    k->failed = true;
-    return;
-  }
-  layer_read_rows(k->l, group * k->step, rows, weights);
-  float taps[9][LANES] = {{0}}, places[64][LANES] = {{0}};
-  float *to = k->out + group * stored * k->step;
-  for (size_t ic = 0; ic < stored; ic++, to += k->step) {
-    for (size_t r = 0; r < rows; r++)
-      for (size_t tap = 0; tap < 9; tap++) taps[tap][r] = ic < ics ? weights[(r * ics + ic) * 9 + tap] : 0;
-    transform(transforms[k->m / 2 - 1], (size_t)k->m + 2, (const float(*)[LANES])taps, places);
-    for (size_t f = 0; f < k->g.freqs; f++) memcpy(to + f * place, places[f], k->step * sizeof *to);
-  }
-  free(weights);
-}
-
+/* (freqs, oc_groups, ic_blocks * block, OC_BLOCKS * block) */
 static clvgg_status upload_weights(algo_instance *inst, const layer *l, algo_state *state) {
-  packing k = {.l = l, .g = winograd_measure(&inst->problem, inst->param), .m = inst->param[M]};
-  k.step = (size_t)inst->param[OC_BLOCKS] * k.g.block;
-  const size_t rows = k.g.oc_groups * k.step;
-  const size_t bytes = k.g.freqs * k.g.ic_blocks * k.g.block * rows * sizeof *k.out;
-  TRY(blocked_open(inst->dev, bytes, l, rows, &state->weights));
-  /* Straight into the device's buffer: transformed weights are several times as large as the plain ones. */
-  void *mapped;
-  TRY(device_map(inst->dev, &state->weights.panel[0], 0, bytes, &mapped));
-  k.out = mapped;
-  parallel_for(k.g.oc_groups, pack_group, &k);
-  TRY(device_unmap(inst->dev, &state->weights.panel[0], mapped));
-  return k.failed ? base_fail(CLVGG_ERROR_MEMORY, "no memory for %s's weights", l->name) : CLVGG_OK;
+  const geometry g = winograd_measure(&inst->problem, inst->param);
+  const size_t step = (size_t)inst->param[OC_BLOCKS] * g.block, ics = g.ic_blocks * g.block;
+  const winograd_order order = {.m = inst->param[M],
+                                .in_channels = ics,
+                                .groups = g.oc_groups,
+                                .group = step,
+                                .group_stride = ics * step,
+                                .ic_stride = step,
+                                .freq_stride = g.oc_groups * ics * step};
+  return winograd_upload(inst->dev, l, &order, &state->weights);
 }
 
 /* ---- running */

@@ -14,6 +14,8 @@ static const algo *const registry[] = {
     &algo_conv_direct_nchwc,
     &algo_conv_direct_image,
     &algo_conv_direct_pixels,
+    &algo_conv_winograd_gpu_fused,
+    &algo_conv_winograd_gpu,
     &algo_conv_direct,
     &algo_conv_implicit_gemm_half_math,
     &algo_conv_implicit_gemm_half,

@@ -18,10 +18,11 @@ clvgg_test(kernels test_rules algo device network checkpoint base)
 clvgg_test(kernels test_pack algo device network checkpoint base)
 clvgg_test(kernels test_kernels algo device reference network checkpoint base)
 target_sources(test_kernels PRIVATE kernels/guarded.c kernels/suite.c)
+set_tests_properties(test_kernels PROPERTIES TIMEOUT 1200) # it compiles some hundred kernels
 
 # The same on a device with the least that OpenCL 1.2 GPUs have; CLVGG_DEVICE_LIMITS is explained in host/device/select.c.
 add_test(NAME test_kernels_limits COMMAND test_kernels)
-set_tests_properties(test_kernels_limits PROPERTIES LABELS kernels TIMEOUT 900
+set_tests_properties(test_kernels_limits PROPERTIES LABELS kernels TIMEOUT 1200
   ENVIRONMENT "CLVGG_DEVICE_LIMITS=group=64,local=16384,alloc=1048576")
 
 # Mesa's driver, where it is installed: it stops loops silently, so this also checks the count of iterations.
