@@ -21,24 +21,34 @@ void algo_state_release(algo_instance *inst) {
   inst->state = NULL;
 }
 
-clvgg_status algo_build(const algo_instance *inst, const char *source, const char *name, device_kernel *out) {
+static clvgg_status build(const algo_instance *inst, const char *source, const char *name, const char *more,
+                          device_kernel *out) {
   char options[512] = "";
   size_t used = 0;
   for (size_t i = 0; inst->algo->params && inst->algo->params[i].name; i++)
     if (!inst->algo->params[i].launched)
       used += (size_t)snprintf(options + used, sizeof options - used, "%s-D%s=%d", used ? " " : "",
                                inst->algo->params[i].name, inst->param[i]);
+  snprintf(options + used, sizeof options - used, "%s", more);
   return device_kernel_create(inst->dev, source, name, options, out);
 }
 
+clvgg_status algo_build(const algo_instance *inst, const char *source, const char *name, device_kernel *out) {
+  return build(inst, source, name, "", out);
+}
+
 clvgg_status algo_build_group(algo_instance *inst, const char *source, size_t dimensions) {
+  return algo_build_group_with(inst, source, dimensions, "");
+}
+
+clvgg_status algo_build_group_with(algo_instance *inst, const char *source, size_t dimensions, const char *more) {
   device_kernel *kernel = &algo_state_of(inst)->kernel;
   for (;;) {
     char why[ALGO_WHY_BYTES] = "", params[128];
     if (!algo_supports(inst->algo, device_info(inst->dev), &inst->problem, inst->param, why))
       return base_fail(CLVGG_ERROR_UNSUPPORTED, "%s (%s): %s", inst->algo->name,
                        algo_params_text(inst->algo, inst->param, params, sizeof params), why);
-    TRY(algo_build(inst, source, inst->algo->name, kernel));
+    TRY(build(inst, source, inst->algo->name, more, kernel));
     size_t items = 1, larger = dimensions;
     for (size_t i = 0; i < dimensions; i++) {
       items *= (size_t)inst->param[i];

@@ -11,7 +11,8 @@
 /* The rows of the registry's table. */
 extern const algo algo_conv_naive, algo_conv_direct, algo_conv_tiled, algo_conv_im2col;
 extern const algo algo_maxpool_naive, algo_avgpool_naive, algo_softmax_naive;
-extern const algo algo_fc_naive, algo_fc_tiled, algo_fc_clblast;
+extern const algo algo_fc_naive, algo_fc_tiled, algo_fc_tiled_int24, algo_fc_tiled_half, algo_fc_clblast;
+extern const algo algo_fc_subgroup, algo_fc_subgroup_half;
 extern const algo algo_conv_winograd, algo_conv_winograd_fused, algo_conv_winograd_on_the_fly, algo_conv_direct_nchwc,
     algo_conv_direct_image;
 extern const algo algo_conv_direct_pixels;
@@ -40,6 +41,8 @@ clvgg_status algo_build(const algo_instance *inst, const char *source, const cha
 /* The same for the algorithm's own kernel, when its first dimensions parameters are its work-group's size: as long as the
  * built kernel allows only smaller groups, the last dimension that can be is halved, in inst->param too. */
 clvgg_status algo_build_group(algo_instance *inst, const char *source, size_t dimensions);
+/* Likewise, with more options: "" or " -DNAME ...". */
+clvgg_status algo_build_group_with(algo_instance *inst, const char *source, size_t dimensions, const char *more);
 
 /* Writes the reason and returns false. */
 bool algo_refuse(char *why, const char *format, ...) BASE_PRINTF(2, 3);

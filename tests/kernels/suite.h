@@ -22,6 +22,8 @@ extern struct suite {
 /* The rules' parameters. */
 void suite_choose(const subject *sub, const algo_problem *p, int *param);
 bool suite_supports(const subject *sub, const layer_shape *s);
+/* Whether the algorithm needs what the device does not have at all. */
+bool suite_device_lacks(const algo *a);
 
 /* Runs n images on an instance for batch between guards and compares with the reference. One that is not supported is counted
  * as refused. */

@@ -64,6 +64,7 @@ static void (*const shapes[])(const subject *sub) = {
 
 static void right_on_odd_shapes(void **state) {
   const subject *sub = *state;
+  if (suite_device_lacks(sub->a)) skip();
   const size_t before = suite.cases_right;
   shapes[sub->a->op](sub);
   if (suite.cases_right == before) fail_msg("%s: the device supports none of the shapes", sub->a->name);
@@ -73,6 +74,7 @@ static void right_on_odd_shapes(void **state) {
 
 static void right_with_every_parameter(void **state) {
   const subject *sub = *state;
+  if (suite_device_lacks(sub->a)) skip();
   const bool small = suite.small;
   switch (sub->a->op) {
     case LAYER_CONV:

@@ -16,7 +16,8 @@ static clvgg_device_info make_device(clvgg_device_type type, size_t group, uint6
                              .local_bytes = local,
                              .max_work_group = group,
                              .max_work_item = {group, group, group},
-                             .native_float_width = 4};
+                             .native_float_width = 4,
+                             .subgroups = 1};
 }
 
 static const layer_shape vgg[] = {
