@@ -35,7 +35,11 @@ static const algo *const registry[] = {
     &algo_fc_gemv_int24,
     &algo_fc_gemv_nchwc,
     &algo_fc_gemv,
+    &algo_fc_tiled_half,
+    &algo_fc_subgroup_half,
+    &algo_fc_tiled_int24,
     &algo_fc_tiled,
+    &algo_fc_subgroup,
     &algo_fc_clblast,
     &algo_fc_naive,
     /* the rest */

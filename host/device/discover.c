@@ -8,13 +8,19 @@
 #include "device/internal.h"
 #include "device/select.h"
 
-/* Of OpenCL 2.1 and of cl_khr_icd: not in the OpenCL 1.2 part of the headers. */
-#ifndef CL_DEVICE_MAX_NUM_SUB_GROUPS
-#define CL_DEVICE_MAX_NUM_SUB_GROUPS 0x105C
+/* Of OpenCL 3.0 and of cl_khr_icd: not in the OpenCL 1.2 part of the headers. */
+#ifndef CL_DEVICE_PREFERRED_WORK_GROUP_SIZE_MULTIPLE
+#define CL_DEVICE_PREFERRED_WORK_GROUP_SIZE_MULTIPLE 0x1067
 #endif
+/* Of cl_nv_device_attribute_query, cl_amd_device_attribute_query and cl_intel_required_subgroup_size. */
+#define DEVICE_WARP_SIZE_NV          0x4003
+#define DEVICE_WAVEFRONT_WIDTH_AMD   0x4043
+#define DEVICE_SUB_GROUP_SIZES_INTEL 0x4108
 #ifndef CL_PLATFORM_NOT_FOUND_KHR
 #define CL_PLATFORM_NOT_FOUND_KHR (-1001)
 #endif
+
+#define COUNT_OF_SIZES (sizeof((clvgg_device_info *)NULL)->sub_group_sizes / sizeof(unsigned))
 
 #define INSTALL_TEXT                                                                                                \
   "no OpenCL platform found: install an OpenCL driver, for example the Debian packages pocl-opencl-icd (any CPU), " \
@@ -47,6 +53,8 @@ static const struct property {
     ROW(PROPERTY_VALUE, CL_DEVICE_PREFERRED_VECTOR_WIDTH_FLOAT, preferred_float_width, false),
     ROW(PROPERTY_VALUE, CL_DEVICE_IMAGE_SUPPORT, images, false),
     ROW(PROPERTY_VALUE, CL_DEVICE_HOST_UNIFIED_MEMORY, unified_memory, true),
+    ROW(PROPERTY_VALUE, CL_DEVICE_PROFILING_TIMER_RESOLUTION, timer_resolution_ns, true),
+    ROW(PROPERTY_VALUE, CL_DEVICE_GLOBAL_MEM_CACHE_SIZE, cache_bytes, true),
 #undef ROW
 };
 
@@ -160,11 +168,24 @@ static void read_extensions(cl_device_id id, clvgg_device_info *d) {
   d->fp64 = has_word(list, "cl_khr_fp64");
   d->subgroups = has_word(list, "cl_khr_subgroups") || has_word(list, "cl_intel_subgroups");
   free(list);
-  if (!d->subgroups && version_at_least(d->opencl_version, 2, 1)) {
-    cl_uint most = 0; /* OpenCL 3.0 made sub-groups optional: 0 */
-    if (clGetDeviceInfo(id, CL_DEVICE_MAX_NUM_SUB_GROUPS, sizeof most, &most, NULL) == CL_SUCCESS)
-      d->subgroups = most > 0;
+}
+
+/* What vendors say of a SIMD's lanes, each in a query of its own that other drivers refuse. */
+static void read_lanes(cl_device_id id, clvgg_device_info *d) {
+  size_t sizes[COUNT_OF_SIZES] = {0}, bytes = 0, multiple = 0;
+  if (clGetDeviceInfo(id, DEVICE_SUB_GROUP_SIZES_INTEL, sizeof sizes, sizes, &bytes) == CL_SUCCESS)
+    for (size_t i = 0; i < COUNT_OF_SIZES && i < bytes / sizeof *sizes; i++) d->sub_group_sizes[i] = (unsigned)sizes[i];
+  static const cl_device_info widths[] = {DEVICE_WARP_SIZE_NV, DEVICE_WAVEFRONT_WIDTH_AMD};
+  for (size_t i = 0; i < sizeof widths / sizeof *widths; i++) {
+    cl_uint width = 0;
+    if (clGetDeviceInfo(id, widths[i], sizeof width, &width, NULL) == CL_SUCCESS && width > 0) d->lanes = width;
   }
+  /* Of several the compiler mostly takes 16. */
+  for (size_t i = 0; i < COUNT_OF_SIZES && d->lanes < 16; i++)
+    if (d->sub_group_sizes[i] > d->lanes && d->sub_group_sizes[i] <= 16) d->lanes = d->sub_group_sizes[i];
+  if (d->lanes == 0 && d->type == CLVGG_DEVICE_GPU &&
+      clGetDeviceInfo(id, CL_DEVICE_PREFERRED_WORK_GROUP_SIZE_MULTIPLE, sizeof multiple, &multiple, NULL) == CL_SUCCESS)
+    d->lanes = (unsigned)multiple;
 }
 
 static void read_availability(cl_device_id id, clvgg_device_info *d) {
@@ -204,6 +225,7 @@ static clvgg_status read_device(cl_device_id id, clvgg_device_info *d) {
   read_work_item_sizes(id, d);
   read_memory_traits(id, d);
   read_extensions(id, d);
+  read_lanes(id, d);
   read_availability(id, d);
   check_versions(d);
   d->usable = d->reason[0] == '\0';

@@ -39,6 +39,15 @@ static const struct quirk {
 /* Software rasterisers, by parts of the device's name; they may call themselves GPUs. */
 static const char *const rasterisers[] = {"llvmpipe", "softpipe", "swrast"};
 
+/* Lanes of GPUs whose drivers do not tell, by parts of the vendor's name. */
+static const struct {
+  const char *vendor;
+  unsigned lanes;
+} vendor_lanes[] = {
+    {"NVIDIA", 32},   {"AMD", 64},         {"Advanced Micro Devices", 64}, {"Intel", 16}, {"ARM", 16}, {"Apple", 32},
+    {"Qualcomm", 64}, {"Imagination", 32},
+};
+
 /* ASCII only: towlower and the locale have no say in what a selector means. */
 static int lower(char c) {
   return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c;
@@ -65,6 +74,10 @@ void select_apply_quirks(clvgg_device_info *device) {
   if (q != NULL) device->max_iterations = q->max_iterations;
   for (size_t i = 0; i < sizeof rasterisers / sizeof rasterisers[0]; i++)
     if (select_contains(device->name, rasterisers[i])) device->software_rasteriser = 1;
+  for (size_t i = 0; i < sizeof vendor_lanes / sizeof vendor_lanes[0]; i++)
+    if (device->lanes == 0 && device->type == CLVGG_DEVICE_GPU && !device->software_rasteriser &&
+        select_contains(device->vendor, vendor_lanes[i].vendor))
+      device->lanes = vendor_lanes[i].lanes;
 }
 
 binary_use select_binary_use(const clvgg_device_info *device) {

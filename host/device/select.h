@@ -14,7 +14,7 @@ size_t select_best(const clvgg_device_info *devices, size_t count);
 clvgg_status select_device(const clvgg_device_info *devices, size_t count, const char *selector, size_t *index,
                            char *why, size_t bytes);
 
-/* Fills in what no query tells: max_iterations and software_rasteriser. */
+/* Fills in what no query tells: max_iterations, software_rasteriser, and lanes where the driver did not. */
 void select_apply_quirks(clvgg_device_info *device);
 
 /* When the cache of programs gets binaries from a driver; it is handed those that are there, but for the last. */

@@ -111,7 +111,7 @@ typedef struct clvgg_device_info {
   unsigned base_align_bytes; /* alignment of a sub-buffer's start */
   int fp16;                  /* cl_khr_fp16: arithmetic in half precision */
   int fp64;
-  int subgroups; /* cl_khr_subgroups or cl_intel_subgroups, or OpenCL 2.1+ with sub-groups */
+  int subgroups; /* cl_khr_subgroups or cl_intel_subgroups */
   int images;
   int unified_memory;      /* host and device share memory */
   uint64_t max_iterations; /* loop iterations of a work-item beyond which the driver goes silently wrong; 0: none */
@@ -119,6 +119,11 @@ typedef struct clvgg_device_info {
   int usable;              /* 1: clvgg can run on it */
   char reason[256];        /* why it is not usable, else "" */
   int is_default;          /* 1: what clvgg_device_open(NULL) would open */
+  unsigned
+      lanes; /* work-items that run in step: a warp, a wavefront, what a GPU's compiler puts side by side; 0: not known */
+  unsigned sub_group_sizes[8];  /* that kernels can have, where the driver tells; the rest is 0 */
+  uint64_t timer_resolution_ns; /* of event stamps */
+  uint64_t cache_bytes;         /* of the cache in front of global memory; 0: none, or not known */
 } clvgg_device_info;
 
 /* Lists every device of every platform, unusable ones included (their reason says why). *devices is an array of *count

@@ -30,7 +30,8 @@ bool suite_supports(const subject *sub, const layer_shape *s) {
 }
 
 bool suite_device_lacks(const algo *a) {
-  return a->form == ALGO_F16_MATH && !device_info(suite.device)->fp16;
+  const clvgg_device_info *dev = device_info(suite.device);
+  return (a->form == ALGO_F16_MATH && !dev->fp16) || (strstr(a->name, "_subgroup") && !dev->subgroups);
 }
 
 /* ---- one case */

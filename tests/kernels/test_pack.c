@@ -6,7 +6,9 @@
 
 #include <cmocka.h>
 
+#include "algo/common.h"
 #include "algo/pack.h"
+#include "algo/pack_rows.h"
 #include "base/half.h"
 #include "kernels/fixture.h"
 
@@ -166,20 +168,26 @@ static void what_cannot_fit_is_refused(void **state) {
 static void panels_change_no_bit(void **state) {
   (void)state;
   const layer_shape s = fc_shape((shape3){257, 1, 1}, 33, true);
-  static const char *const names[] = {"fc_f32_naive", "fc_f32_tiled"};
+  static const char *const names[] = {"fc_f32_naive",  "fc_f32_tiled",    "fc_f24w_tiled",
+                                      "fc_f16w_tiled", "fc_f32_subgroup", "fc_f16w_subgroup"};
   test_layer t;
   layer_make(&s, false, 3, &t);
-  float in[3 * 257], out[2][3 * 33];
+  float in[3 * 257], out[2][3 * 33] = {{0}};
   random_fill(5, -1, 1, in, COUNT(in));
   for (size_t i = 0; i < COUNT(names); i++) {
     for (size_t limited = 0; limited < 2; limited++) {
       clvgg_device *dev = open_with(limited ? "alloc=8192" : NULL);
+      if (strstr(names[i], "_subgroup") && !device_info(dev)->subgroups) {
+        clvgg_device_close(&dev);
+        continue;
+      }
       const algo_problem problem = {.shape = s, .batch = 3};
       const algo *a = algo_find(names[i]);
       int param[ALGO_MAX_PARAMS] = {0};
       if (a->choose) a->choose(device_info(dev), &problem, param);
       algo_instance inst;
       must(algo_open(a, dev, &problem, param, &t.l, &inst));
+      assert_true((algo_state_of(&inst)->weights.panels > 1) == (limited == 1));
       device_buffer from, to;
       must(device_buffer_create(dev, sizeof in, &from));
       must(device_buffer_create(dev, sizeof out[0], &to));
@@ -196,13 +204,89 @@ static void panels_change_no_bit(void **state) {
   layer_free(&t);
 }
 
+/* What lies in a row, by the description in pack_rows.h. */
+static void rows_are_stored_in_each_form(void **state) {
+  (void)state;
+  enum { LENGTH = 257, ROWS = 5 };
+  static const struct {
+    algo_form form;
+    size_t row_bytes; /* 272 weights, a scale, and up to the next multiple of 64 */
+  } cases[] = {{ALGO_F32, 1088}, {ALGO_F24, 832}, {ALGO_F16, 576}};
+  const layer_shape s = fc_shape((shape3){LENGTH, 1, 1}, ROWS, true);
+  test_layer t;
+  layer_make(&s, true, 3, &t);
+  clvgg_device *dev = open_with(NULL);
+  for (size_t i = 0; i < COUNT(cases); i++) {
+    packed_weights w;
+    must(pack_rows_upload(dev, &t.l, cases[i].form, &w));
+    assert_int_equal(pack_rows_bytes(cases[i].form, LENGTH), cases[i].row_bytes);
+    assert_int_equal(w.panel[0].bytes, ROWS * cases[i].row_bytes);
+    unsigned char *panel = malloc(w.panel[0].bytes);
+    must(device_read(dev, &w.panel[0], 0, panel, w.panel[0].bytes));
+    for (size_t r = 0; r < ROWS; r++) {
+      const unsigned char *row = panel + r * cases[i].row_bytes;
+      float want[272] = {0}, scale;
+      layer_read_rows(&t.l, r, 1, want);
+      memcpy(&scale, row + 3 * 272, sizeof scale);
+      for (size_t k = 0; k < 272; k++) {
+        float got;
+        uint16_t half;
+        int16_t high;
+        memcpy(&got, row + k * sizeof got, sizeof got * (cases[i].form == ALGO_F32));
+        memcpy(&half, row + 2 * k, sizeof half);
+        memcpy(&high, row + 2 * k, sizeof high);
+        if (cases[i].form == ALGO_F16) got = half_to_float(half);
+        if (cases[i].form == ALGO_F24) got = (float)(high * 256 + row[2 * 272 + k]) * scale;
+        const float allowed = cases[i].form == ALGO_F32 ? 0 : cases[i].form == ALGO_F16 ? 0x1p-11f : 0x1p-23f;
+        if (fabsf(got - want[k]) > allowed) fail_msg("row %zu, element %zu is %g, expected %g", r, k, got, want[k]);
+      }
+    }
+    free(panel);
+    pack_release(dev, &w);
+  }
+  assert_int_equal(device_bytes_in_use(dev), 0);
+  layer_free(&t);
+  clvgg_device_close(&dev);
+}
+
+static void what_a_form_cannot_hold_is_refused(void **state) {
+  (void)state;
+  const layer_shape s = fc_shape((shape3){20, 1, 1}, 3, true);
+  test_layer t;
+  layer_make(&s, false, 3, &t);
+  clvgg_device *dev = open_with(NULL);
+  static const struct {
+    algo_form form;
+    float weight;
+    clvgg_status status;
+  } cases[] = {{ALGO_F16, 65519, CLVGG_OK},
+               {ALGO_F16, 65520, CLVGG_ERROR_UNSUPPORTED},
+               {ALGO_F24, 65520, CLVGG_OK},
+               {ALGO_F24, INFINITY, CLVGG_ERROR_UNSUPPORTED},
+               {ALGO_F32, INFINITY, CLVGG_OK}};
+  for (size_t i = 0; i < COUNT(cases); i++) {
+    packed_weights w;
+    t.values[59] = cases[i].weight;
+    assert_int_equal(pack_rows_upload(dev, &t.l, cases[i].form, &w), cases[i].status);
+    pack_release(dev, &w);
+  }
+  assert_int_equal(device_bytes_in_use(dev), 0);
+  layer_free(&t);
+  clvgg_device_close(&dev);
+}
+
 int main(void) {
   cache_make();
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(rows_are_interleaved),    cmocka_unit_test(large_weights_take_several_pieces),
-      cmocka_unit_test(panels_are_whole_blocks), cmocka_unit_test(what_cannot_fit_is_refused),
-      cmocka_unit_test(panels_change_no_bit),    cmocka_unit_test(halves_are_interleaved),
+      cmocka_unit_test(rows_are_interleaved),
+      cmocka_unit_test(large_weights_take_several_pieces),
+      cmocka_unit_test(panels_are_whole_blocks),
+      cmocka_unit_test(what_cannot_fit_is_refused),
+      cmocka_unit_test(panels_change_no_bit),
+      cmocka_unit_test(halves_are_interleaved),
       cmocka_unit_test(halves_have_their_range),
+      cmocka_unit_test(rows_are_stored_in_each_form),
+      cmocka_unit_test(what_a_form_cannot_hold_is_refused),
   };
   return cmocka_run_group_tests_name("pack", tests, NULL, NULL);
 }

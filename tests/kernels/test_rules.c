@@ -17,7 +17,8 @@ static clvgg_device_info make_device(clvgg_device_type type, size_t group, uint6
                              .max_work_group = group,
                              .max_work_item = {group, group, group},
                              .native_float_width = 4,
-                             .fp16 = 1};
+                             .fp16 = 1,
+                             .subgroups = 1};
 }
 
 static const layer_shape vgg[] = {

@@ -185,16 +185,17 @@ static void smaller_weights_are_used_only_where_allowed(void **state) {
   /* The smallest of the allowed forms is the fastest. By name each is to be had. */
   static const struct {
     plan_options options;
-    const char *expected;
+    const char *expected, *on_gpu;
   } cases[] = {
-      {{0}, "fc_f32_nchwc_gemv"},
-      {{.form = ALGO_F24}, "fc_f24w_nchwc_gemv"},
-      {{.form = ALGO_F16}, "fc_f16w_nchwc_gemv"},
-      {{.wanted = "fc_f24w_nchwc_gemv"}, "fc_f24w_nchwc_gemv"},
-      {{.wanted = "fc_f16w_nchwc_gemv"}, "fc_f16w_nchwc_gemv"},
-      {{.wanted = "fc_f24w_nchwc_gemv", .form = ALGO_F16}, "fc_f24w_nchwc_gemv"},
-      {{.wanted = "fc_f32_nchwc_gemv", .form = ALGO_F24}, "fc_f32_nchwc_gemv"},
-      {{.small_memory = true}, "fc_f32_nchwc_gemv"},
+      {{0}, "fc_f32_nchwc_gemv", "fc_f32_tiled"},
+      {{.form = ALGO_F24}, "fc_f24w_nchwc_gemv", "fc_f24w_tiled"},
+      {{.form = ALGO_F16}, "fc_f16w_nchwc_gemv", "fc_f16w_tiled"},
+      {{.wanted = "fc_f24w_nchwc_gemv"}, "fc_f24w_nchwc_gemv", "fc_f32_tiled"}, /* which is for CPUs */
+      {{.wanted = "fc_f16w_nchwc_gemv"}, "fc_f16w_nchwc_gemv", "fc_f32_tiled"},
+      {{.wanted = "fc_f16w_tiled"}, "fc_f16w_tiled", "fc_f16w_tiled"},
+      {{.wanted = "fc_f24w_nchwc_gemv", .form = ALGO_F16}, "fc_f24w_nchwc_gemv", "fc_f16w_tiled"},
+      {{.wanted = "fc_f32_nchwc_gemv", .form = ALGO_F24}, "fc_f32_nchwc_gemv", "fc_f24w_tiled"},
+      {{.small_memory = true}, "fc_f32_nchwc_gemv", "fc_f32_tiled"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
     for (size_t batch = 1; batch <= 64; batch *= 8) {
@@ -204,7 +205,9 @@ static void smaller_weights_are_used_only_where_allowed(void **state) {
       for (size_t k = 0; k + 1 < p.count; k++) assert_int_equal(p.steps[k].algo->form, ALGO_F32);
       plan_free(&p);
       assert_int_equal(plan_make(&gpu, layers, 4, batch, &cases[i].options, &p), CLVGG_OK);
-      assert_int_equal(p.steps[p.count - 1].algo->form, ALGO_F32);
+      assert_string_equal(p.steps[p.count - 1].algo->name, cases[i].on_gpu);
+      assert_string_equal(p.steps[p.count - 1].source,
+                          cases[i].options.wanted && strstr(cases[i].options.wanted, "tiled") ? "asked for" : "model");
       plan_free(&p);
     }
 }
