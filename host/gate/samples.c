@@ -68,8 +68,8 @@ clvgg_status samples_find(const clvgg_engine_options *options, const clvgg_prepr
     take_noise(out, "the network's input has not three channels");
   }
   /* How pixels become numbers; also where the device does it. */
-  const float numbers[] = {preprocess->mean[0], preprocess->mean[1], preprocess->mean[2], preprocess->std[0],
-                           preprocess->std[1],  preprocess->std[2],  preprocess->bgr != 0};
+  const float numbers[] = {preprocess->mean[0], preprocess->mean[1], preprocess->mean[2],          preprocess->std[0],
+                           preprocess->std[1],  preprocess->std[2],  preprocess->bgr ? 1.0f : 0.0f};
   const unsigned sizes[] = {preprocess->resize_short, preprocess->width, preprocess->height,
                             preprocess->interpolation == CLVGG_BICUBIC};
   out->digest = hash_bytes(hash_bytes(out->digest, numbers, sizeof numbers), sizes, sizeof sizes);

@@ -369,7 +369,7 @@ typedef struct clvgg_accuracy {
   double max_rel; /* the largest difference, relative to the largest f32 logit */
   double limit;   /* on rel_l2; 0 for EXACT */
   size_t
-      images; /* that were compared: fewer than the samples where the device takes longer than some seconds for them; 0 when
+      images; /* that were compared: fewer than the bundled ones where a device takes longer than five seconds for them; 0 when
                    * nothing was compared */
   size_t top1_agree, top5_agree;     /* of these: with the same first class; with the same five first, in any order */
   size_t top1_decided, top5_decided; /* of these: decided as above, so that a difference is an error */

@@ -10,7 +10,7 @@
 #include "images.h"
 
 /* More say little more about a precision, and take the time of as many runs. */
-#define MOST_SAMPLES 64
+#define MOST_SAMPLES 256
 
 /* Paths relative to the list's folder. 0: reported. */
 static int read_list(image_list *list, const char *path) {
