@@ -5,15 +5,17 @@
 #include "api/model.h"
 #include "api/options.h"
 #include "device/device.h"
+#include "gate/gate.h"
 #include "image/image.h"
 #include "tune/alternatives.h"
-#include "tune/tuned.h"
 
 struct clvgg_engine {
   engine *engine;
   clvgg_model *model;
   const clvgg_device_info *device; /* of the engine, which retains it */
-  clvgg_engine_options options;    /* without what belongs to the caller: algorithm, preprocess */
+  clvgg_engine_options options;    /* without what belongs to the caller, precision as it was opened */
+  clvgg_accuracy accuracy;
+  double open_ms;
 };
 
 clvgg_status clvgg_engine_open(clvgg_device *device, const clvgg_model *model, const clvgg_engine_options *options,
@@ -24,22 +26,27 @@ clvgg_status clvgg_engine_open(clvgg_device *device, const clvgg_model *model, c
   clvgg_engine_options all;
   TRY(engine_options_read(options, &all));
   clvgg_preprocess preprocess;
-  if (all.input == CLVGG_INPUT_RGB8) {
-    TRY(image_preprocess_read(all.preprocess ? all.preprocess : &model->preprocess, &preprocess));
-    all.preprocess = &preprocess;
-  }
+  const bool given = all.input == CLVGG_INPUT_RGB8 && all.preprocess;
+  TRY(image_preprocess_read(given ? all.preprocess : &model->preprocess, &preprocess));
+  all.preprocess = &preprocess;
   clvgg_engine *e = calloc(1, sizeof *e);
   if (!e) return base_fail(CLVGG_ERROR_MEMORY, "no memory for an engine");
-  const clvgg_status status = tuned_open(device, model_network(model), &all, &e->engine);
+  gate_result result;
+  const double start = device_host_ms();
+  const clvgg_status status = gate_open(device, model_network(model), &all, &preprocess, &e->engine, &result);
   if (status != CLVGG_OK) {
     free(e);
     return status;
   }
+  e->open_ms = device_host_ms() - start;
+  e->accuracy = result.accuracy;
   e->model = model_retain(model);
   e->device = device_info(device);
   e->options = all;
   e->options.algorithm = NULL;
   e->options.preprocess = NULL;
+  e->options.samples = NULL;
+  e->options.precision = result.opened;
   *out = e;
   return CLVGG_OK;
 }
@@ -112,6 +119,12 @@ void clvgg_engine_get_info(const clvgg_engine *e, clvgg_engine_info *out) {
   memset(out, 0, sizeof *out);
   if (!e) return;
   engine_get_info(e->engine, out);
+  out->open_ms = e->open_ms;
+}
+
+void clvgg_engine_get_accuracy(const clvgg_engine *e, clvgg_accuracy *out) {
+  if (!out) return;
+  *out = e ? e->accuracy : (clvgg_accuracy){0};
 }
 
 clvgg_status clvgg_engine_get_layer(const clvgg_engine *e, size_t index, clvgg_plan_layer *out) {

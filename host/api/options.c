@@ -21,10 +21,14 @@ clvgg_status engine_options_read(const clvgg_engine_options *options, clvgg_engi
                      CLVGG_MAX_BATCH);
   if (!clvgg_precision_name(all->precision))
     return base_fail(CLVGG_ERROR_ARGUMENT,
-                     "clvgg_engine_options: precision is %d, expected 0 (f32), 1 (f16w), 2 (f24w) or 3 (f16)",
+                     "clvgg_engine_options: precision is %d, expected 0 (f32), 1 (f16w), 2 (f24w), 3 (f16) or 4 (auto)",
                      (int)all->precision);
   if (all->input != CLVGG_INPUT_F32 && all->input != CLVGG_INPUT_RGB8)
     return base_fail(CLVGG_ERROR_ARGUMENT, "clvgg_engine_options: input is %d, expected 0 (f32) or 1 (rgb8)",
                      (int)all->input);
+  if (!all->samples) all->sample_count = 0;
+  if (all->samples && (all->sample_count < 1 || all->sample_count > CLVGG_MAX_SAMPLES))
+    return base_fail(CLVGG_ERROR_ARGUMENT, "clvgg_engine_options: sample_count is %zu, expected 1 to %d",
+                     all->sample_count, CLVGG_MAX_SAMPLES);
   return CLVGG_OK;
 }

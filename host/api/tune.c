@@ -48,6 +48,10 @@ clvgg_status clvgg_tune(clvgg_device *device, const clvgg_model *model, const cl
   TRY(engine_options_read(all.engine, &engine));
   if (engine.algorithm)
     return base_fail(CLVGG_ERROR_ARGUMENT, "clvgg_tune: engine.algorithm is '%.60s', expected NULL", engine.algorithm);
+  if (engine.precision == CLVGG_PRECISION_AUTO)
+    return base_fail(
+        CLVGG_ERROR_ARGUMENT,
+        "clvgg_tune: engine.precision is auto, expected f32, f16w, f24w or f16: each has plans of its own");
   if (engine.input == CLVGG_INPUT_RGB8) {
     TRY(image_preprocess_read(engine.preprocess ? engine.preprocess : &model->preprocess, &preprocess));
     engine.preprocess = &preprocess;

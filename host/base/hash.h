@@ -10,4 +10,7 @@
 /* Goes on with hash, which begins as HASH_START: the hash of a and then b is that of both in one. */
 uint64_t hash_bytes(uint64_t hash, const void *data, size_t bytes);
 
+/* Of one block of any size, as fast as memory: other values than hash_bytes, and not to be gone on with. */
+uint64_t hash_block(const void *data, size_t bytes);
+
 #endif

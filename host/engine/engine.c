@@ -27,7 +27,6 @@ struct engine {
   shape3 input;
   uint64_t plain_weight_bytes;
   uint64_t bytes_before, peak_bytes; /* of the device, when the engine was opened; the most above that meanwhile */
-  double open_ms;
 };
 
 /* A step's weights are what its opening adds, so other engines of the device must not be opened meanwhile if they are to be
@@ -67,18 +66,12 @@ static algo_form form_of(clvgg_precision precision) {
   return forms[precision];
 }
 
-/* Whether a step of one plan is a step of another, parameters and weights included. */
-static bool same_step(const plan_step *a, const plan_step *b) {
-  return a->algo == b->algo && a->layer == b->layer && a->layers == b->layers &&
-         costs_same_problem(&a->problem, &b->problem) && memcmp(a->param, b->param, sizeof a->param) == 0;
-}
-
 /* Moves to steps what can be kept of the engine's, and closes the rest. */
 static void take_steps(engine *e, const plan *next, bound_step *steps) {
   for (size_t i = 0; i < e->plan.count; i++) {
     bound_step *from = &e->steps[i];
     for (size_t k = 0; k < next->count && from->instance.algo; k++)
-      if (same_step(&e->plan.steps[i], &next->steps[k]) && !steps[k].instance.algo) {
+      if (plan_same_step(&e->plan.steps[i], &next->steps[k]) && !steps[k].instance.algo) {
         steps[k] = *from;
         *from = (bound_step){0};
       }
@@ -163,7 +156,6 @@ clvgg_status engine_open_plan(clvgg_device *dev, const network *net, const clvgg
     plan_free(p);
     return base_fail(CLVGG_ERROR_MEMORY, "no memory for an engine");
   }
-  const double start = device_host_ms();
   e->dev = device_retain(dev);
   e->max_batch = options->max_batch;
   e->bytes_before = device_bytes_in_use(dev);
@@ -183,7 +175,6 @@ clvgg_status engine_open_plan(clvgg_device *dev, const network *net, const clvgg
   }
   plan_free(p);
   free(layers);
-  e->open_ms = device_host_ms() - start;
   if (status == CLVGG_OK)
     *out = e;
   else
@@ -214,13 +205,13 @@ const plan *engine_plan(const engine *e, const double **step_ms) {
   return &e->plan;
 }
 
-/* Enqueues all steps on n <= max_batch images that are in activation[0]. */
-static clvgg_status enqueue_steps(engine *e, size_t n, bool timed) {
+/* Enqueues the first so many steps on n <= max_batch images that are in activation[0]. */
+static clvgg_status enqueue_steps(engine *e, size_t count, size_t n, bool timed) {
   if (timed) {
     device_timer_reset(e->timer);
     TRY(device_timer_mark(e->timer));
   }
-  for (size_t i = 0; i < e->plan.count; i++) {
+  for (size_t i = 0; i < count; i++) {
     const clvgg_status status =
         algo_enqueue(&e->steps[i].instance, n, &e->activation[i % 2], &e->activation[(i + 1) % 2], &e->workspace);
     if (status != CLVGG_OK) return base_fail_in(status, "%s by %s", e->plan.steps[i].name, e->plan.steps[i].algo->name);
@@ -229,8 +220,9 @@ static clvgg_status enqueue_steps(engine *e, size_t n, bool timed) {
   return CLVGG_OK;
 }
 
-static const device_buffer *result_buffer(const engine *e) {
-  return &e->activation[e->plan.count % 2];
+/* What the first so many steps end in. */
+static const device_buffer *result_buffer(const engine *e, size_t count) {
+  return &e->activation[count % 2];
 }
 
 /* The bytes of n images and of their logits. */
@@ -244,17 +236,27 @@ bool engine_takes_rgb8(const engine *e) {
   return e->rgb8;
 }
 
-clvgg_status engine_run(engine *e, const void *images, size_t n, float *logits) {
+/* The first so many steps, of which the last gives as many numbers as there are classes. */
+static clvgg_status run_steps(engine *e, size_t count, const void *images, size_t n, float *logits) {
   size_t in_bytes, out_bytes;
   TRY(batch_bytes(e, n, &in_bytes, &out_bytes));
   for (size_t done = 0; done < n;) {
     const size_t now = n - done < e->max_batch ? n - done : e->max_batch;
     TRY(device_write(e->dev, &e->activation[0], 0, (const char *)images + done * e->image_bytes, now * e->image_bytes));
-    TRY(enqueue_steps(e, now, false));
-    TRY(device_read(e->dev, result_buffer(e), 0, logits + done * e->classes, now * e->classes * sizeof(float)));
+    TRY(enqueue_steps(e, count, now, false));
+    TRY(device_read(e->dev, result_buffer(e, count), 0, logits + done * e->classes, now * e->classes * sizeof(float)));
     done += now;
   }
   return CLVGG_OK;
+}
+
+clvgg_status engine_run(engine *e, const void *images, size_t n, float *logits) {
+  return run_steps(e, e->plan.count, images, n, logits);
+}
+
+clvgg_status engine_run_logits(engine *e, const void *images, size_t n, float *logits) {
+  const bool softmax = e->plan.steps[e->plan.count - 1].algo->op == LAYER_SOFTMAX; /* of plain activations */
+  return run_steps(e, e->plan.count - softmax, images, n, logits);
 }
 
 clvgg_status engine_profile(engine *e, const void *images, size_t n, float *logits, clvgg_run_times *times) {
@@ -264,10 +266,10 @@ clvgg_status engine_profile(engine *e, const void *images, size_t n, float *logi
   const double start = device_host_ms();
   TRY(device_write(e->dev, &e->activation[0], 0, images, n * e->image_bytes));
   const double uploaded = device_host_ms();
-  TRY(enqueue_steps(e, n, true));
+  TRY(enqueue_steps(e, e->plan.count, n, true));
   TRY(device_timer_read(e->timer, e->step_ms));
   const double computed = device_host_ms();
-  TRY(device_read(e->dev, result_buffer(e), 0, logits, n * e->classes * sizeof(float)));
+  TRY(device_read(e->dev, result_buffer(e, e->plan.count), 0, logits, n * e->classes * sizeof(float)));
   if (!times) return CLVGG_OK;
   *times = (clvgg_run_times){.upload_ms = uploaded - start, .download_ms = device_host_ms() - computed};
   for (size_t i = 0; i < e->plan.count; i++) times->compute_ms += e->step_ms[i];
@@ -285,8 +287,8 @@ clvgg_status engine_enqueue(engine *e, struct _cl_mem *images, size_t n, struct 
   for (size_t at = 0; at < n;) {
     const size_t now = n - at < e->max_batch ? n - at : e->max_batch;
     TRY(device_copy(e->dev, images, at * in_image, e->activation[0].mem, 0, now * in_image));
-    TRY(enqueue_steps(e, now, false));
-    TRY(device_copy(e->dev, result_buffer(e)->mem, 0, logits, at * out_image, now * out_image));
+    TRY(enqueue_steps(e, e->plan.count, now, false));
+    TRY(device_copy(e->dev, result_buffer(e, e->plan.count)->mem, 0, logits, at * out_image, now * out_image));
     at += now;
   }
   return done ? device_signal(e->dev, done) : CLVGG_OK;
@@ -302,8 +304,7 @@ void engine_get_info(const engine *e, clvgg_engine_info *out) {
                              .plain_weight_bytes = e->plain_weight_bytes,
                              .activation_bytes = e->activation[0].bytes + e->activation[1].bytes,
                              .workspace_bytes = e->workspace.bytes,
-                             .peak_bytes = e->peak_bytes,
-                             .open_ms = e->open_ms};
+                             .peak_bytes = e->peak_bytes};
   for (size_t i = 0; i < e->plan.count; i++) out->weight_bytes += e->steps[i].bytes;
   out->device_bytes = out->weight_bytes + out->activation_bytes + out->workspace_bytes;
 }

@@ -21,8 +21,12 @@ clvgg_status engine_run(engine *e, const void *images, size_t n, float *logits);
 clvgg_status engine_profile(engine *e, const void *images, size_t n, float *logits, clvgg_run_times *times);
 clvgg_status engine_enqueue(engine *e, struct _cl_mem *images, size_t n, struct _cl_mem *logits, uint32_t wait_count,
                             struct _cl_event *const *wait, struct _cl_event **done);
-void engine_get_info(const engine *e, clvgg_engine_info *out);
+void engine_get_info(const engine *e,
+                     clvgg_engine_info *out); /* but for open_ms, of which an engine knows only the end */
 clvgg_status engine_get_layer(const engine *e, size_t index, clvgg_plan_layer *out);
+
+/* engine_run without a softmax at the end. */
+clvgg_status engine_run_logits(engine *e, const void *images, size_t n, float *logits);
 
 /* ---- for who makes plans by measuring an engine */
 

@@ -84,6 +84,11 @@ static clvgg_status check_wanted(const char *wanted) {
   return CLVGG_OK;
 }
 
+bool plan_same_step(const plan_step *a, const plan_step *b) {
+  return a->algo == b->algo && a->layer == b->layer && a->layers == b->layers &&
+         costs_same_problem(&a->problem, &b->problem) && memcmp(a->param, b->param, sizeof a->param) == 0;
+}
+
 bool plan_allows(const plan_options *options, size_t k) {
   const algo *a = algo_get(k);
   if (options->excluded && options->excluded[k]) return false;

@@ -28,17 +28,25 @@ struct trust {
 /* Images of problems with pixels. */
 #define PIXEL_BATCH 2
 
-clvgg_status trust_open(clvgg_device *dev, trust **out) {
-  *out = NULL;
+clvgg_status trust_read_wish(trust_wish *out) {
   const char *wish = getenv("CLVGG_TRUST");
-  const bool always = wish && strcmp(wish, "always") == 0, never = wish && strcmp(wish, "never") == 0;
-  if (wish && *wish && !always && !never)
+  *out = TRUST_ONCE;
+  if (!wish || !*wish) return CLVGG_OK;
+  if (strcmp(wish, "always") != 0 && strcmp(wish, "never") != 0)
     return base_fail(CLVGG_ERROR_ARGUMENT, "CLVGG_TRUST is '%.100s', expected always or never", wish);
+  *out = strcmp(wish, "always") == 0 ? TRUST_ALWAYS : TRUST_NEVER;
+  return CLVGG_OK;
+}
+
+clvgg_status trust_open(clvgg_device *dev, trust **out) {
+  trust_wish wish;
+  *out = NULL;
+  TRY(trust_read_wish(&wish));
   trust *t = calloc(1, sizeof *t);
   if (!t) return base_fail(CLVGG_ERROR_MEMORY, "no memory for the checks of algorithms");
   t->dev = dev;
-  t->skip = always;
-  const clvgg_status status = always ? CLVGG_OK : verdicts_open(device_info(dev), !never, &t->verdicts);
+  t->skip = wish == TRUST_ALWAYS;
+  const clvgg_status status = t->skip ? CLVGG_OK : verdicts_open(device_info(dev), wish == TRUST_ONCE, &t->verdicts);
   if (status)
     trust_close(&t);
   else

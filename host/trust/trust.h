@@ -14,7 +14,11 @@
 
 typedef struct trust trust;
 
-/* CLVGG_ERROR_ARGUMENT when CLVGG_TRUST has another value. The device must outlive it. */
+/* What CLVGG_TRUST says. CLVGG_ERROR_ARGUMENT when it has another value. */
+typedef enum trust_wish { TRUST_ONCE, TRUST_ALWAYS, TRUST_NEVER } trust_wish;
+clvgg_status trust_read_wish(trust_wish *out);
+
+/* The device must outlive it. */
 clvgg_status trust_open(clvgg_device *dev, trust **out);
 /* Remembers new verdicts; takes NULL. */
 void trust_close(trust **pointer);

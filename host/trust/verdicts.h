@@ -1,8 +1,9 @@
 /*
- * What earlier checks of algorithms on this device came to: a text file in the user's cache folder, "trust" with one row a case:
+ * What earlier checks on this device came to, of algorithms and of precisions: a text file in the user's cache folder, "trust"
+ * with one row a case:
  *
  *     clvgg trust 1
- *     <FNV-1a of the rest of the row> <seconds since 1970> ok|wrong TAB <identity> TAB <case> TAB <why it is wrong>
+ *     <FNV-1a of the rest of the row> <seconds since 1970> ok|wrong TAB <identity> TAB <case> TAB <why it is wrong, or figures>
  *
  * Identity: identity_of_device() of device/identity.h. A row counts for the very same identity only. Whatever is wrong with the file,
  * its rows or its folder is no error: cases are then checked again. Writers replace the file whole, with the rows that others added

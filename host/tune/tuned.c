@@ -56,9 +56,9 @@ static bool find_any_plan(const clvgg_device_info *dev, const layer *layers, siz
   return true;
 }
 
-/* The plan itself, trusted; its count is 0 when there is none. */
-static clvgg_status make_plan(clvgg_device *dev, const layer *layers, size_t count, const clvgg_engine_options *options,
-                              plan *out) {
+/* The database's plan, trusted; its count is 0 when there is none. */
+static clvgg_status stored_plan(clvgg_device *dev, const layer *layers, size_t count,
+                                const clvgg_engine_options *options, plan *out) {
   char source[64];
   *out = (plan){0};
   tuning_plan *row = malloc(sizeof *row);
@@ -80,42 +80,33 @@ static clvgg_status make_plan(clvgg_device *dev, const layer *layers, size_t cou
   return status;
 }
 
+clvgg_status tuned_plan(clvgg_device *dev, const layer *layers, size_t count, const clvgg_engine_options *options,
+                        bool *stored, plan *out) {
+  const char *wish = getenv("CLVGG_TUNING");
+  *out = (plan){0};
+  if (*stored && !options->algorithm && !(wish && strcmp(wish, "off") == 0))
+    TRY(stored_plan(dev, layers, count, options, out));
+  *stored = out->count > 0;
+  if (*stored) return CLVGG_OK;
+  plan_costs costs;
+  TRY(preset_costs(device_info(dev), &costs));
+  plan_options wishes = engine_wishes(options);
+  if (costs.count) wishes.measured = &costs;
+  const clvgg_status status = trusted_plan(dev, layers, count, options->max_batch, &wishes, out);
+  costs_free(&costs);
+  return status;
+}
+
 clvgg_status tuned_open_untuned(clvgg_device *dev, const network *net, const clvgg_engine_options *options,
                                 engine **out) {
   pixel_map pixels;
   layer *layers = NULL;
   size_t count = 0;
-  plan_costs costs;
-  plan made = {0};
-  *out = NULL;
-  TRY(preset_costs(device_info(dev), &costs));
-  clvgg_status status = engine_layers(net, options, &pixels, &layers, &count);
-  if (!status && costs.count) {
-    plan_options wishes = engine_wishes(options);
-    wishes.measured = &costs;
-    status = trusted_plan(dev, layers, count, options->max_batch, &wishes, &made);
-  }
-  free(layers);
-  costs_free(&costs);
-  return status ? status : engine_open_plan(dev, net, options, &made, out);
-}
-
-clvgg_status tuned_open(clvgg_device *dev, const network *net, const clvgg_engine_options *options, engine **out) {
-  const char *wish = getenv("CLVGG_TUNING");
-  *out = NULL;
-  if (options->algorithm || (wish && strcmp(wish, "off") == 0)) return tuned_open_untuned(dev, net, options, out);
-  pixel_map pixels;
-  layer *layers = NULL;
-  size_t count = 0;
   plan p = {0};
+  bool stored = false;
+  *out = NULL;
   clvgg_status status = engine_layers(net, options, &pixels, &layers, &count);
-  if (!status) status = make_plan(dev, layers, count, options, &p);
+  if (!status) status = tuned_plan(dev, layers, count, options, &stored, &p);
   free(layers);
-  if (status) return status;
-  if (p.count == 0) return tuned_open_untuned(dev, net, options, out);
-  status = engine_open_plan(dev, net, options, &p, out);
-  if (!status) return CLVGG_OK;
-  /* It needs more than there is here, for example. */
-  base_log("device '%s': the tuned plan is not used: %s", device_info(dev)->name, clvgg_last_error());
-  return tuned_open_untuned(dev, net, options, out);
+  return status ? status : engine_open_plan(dev, net, options, &p, out);
 }

@@ -248,19 +248,21 @@ CLVGG_API clvgg_status clvgg_image_load_rgb8(const char *path, const clvgg_prepr
 /* The most images that may be asked for at once. */
 #define CLVGG_MAX_BATCH 4096
 
-/* How weights are stored on the device, and the arithmetic. The other forms than F32 are used where the device has an algorithm for them,
- * and a weight that a form cannot hold is CLVGG_ERROR_UNSUPPORTED.
+/* How weights are stored on the device, and the arithmetic. The other forms than F32 are used where the device has an algorithm for
+ * them and their answers were measured to be near enough to those of F32 (clvgg_accuracy below); else the plan is that of F32.
  *
  * F16W  IEEE half, rounded to nearest: half the memory and traffic. Weights of 65520 or more do not fit.
  * F24W  24-bit integers and an f32 scale for each row of weights: three quarters of the memory and traffic. A weight is off by at
  *       most 2^-24 of the largest of its row, about what sums in f32 are rounded by anyway. All finite weights fit.
  * F16   as F16W, and where the device has arithmetic in half precision (cl_khr_fp16), products of halves too: a layer's inputs are
- *       rounded to half, and sums of many products are f32. */
+ *       rounded to half, and sums of many products are f32.
+ * AUTO  the fastest of these that is near enough: each is timed when an engine is opened for the first time. */
 typedef enum clvgg_precision {
   CLVGG_PRECISION_F32 = 0,
   CLVGG_PRECISION_F16W = 1,
   CLVGG_PRECISION_F24W = 2,
-  CLVGG_PRECISION_F16 = 3
+  CLVGG_PRECISION_F16 = 3,
+  CLVGG_PRECISION_AUTO = 4
 } clvgg_precision;
 
 /* "f32", "f16w", ...; NULL for a value that is none. */
@@ -280,12 +282,19 @@ typedef struct clvgg_engine_options {
   size_t height, width;  /* input size; 0: the model's own. Others need adaptive pooling before the first fc layer */
   int softmax;           /* 1: probabilities instead of logits. Default 0 */
   const char *algorithm; /* NULL, or a comma list of algorithm names that are to be used wherever they are supported */
-  clvgg_precision precision; /* default CLVGG_PRECISION_F32 */
+  clvgg_precision precision; /* the least exact that may be used; default CLVGG_PRECISION_F32 */
   int small_memory; /* 1: weights as small as they can be stored, at the cost of time. 0, the default: the fastest form */
   clvgg_input input;                  /* default CLVGG_INPUT_F32 */
   const clvgg_preprocess *preprocess; /* with CLVGG_INPUT_RGB8: its bgr, mean and std count, and it need not outlive the
                                        * call. NULL: the model's own */
+  const void
+      *samples; /* images that another precision than F32 is judged by, (sample_count) of them in the form that input
+                        * says; they need not outlive the call. NULL, the default: twenty small photographs that come with
+                        * the library. The user's own kind of images is better */
+  size_t sample_count; /* with samples: 1 to CLVGG_MAX_SAMPLES */
 } clvgg_engine_options;
+
+#define CLVGG_MAX_SAMPLES 1024
 
 CLVGG_API void clvgg_engine_options_init(clvgg_engine_options *options);
 
@@ -331,13 +340,50 @@ typedef struct clvgg_engine_info {
   size_t channels, height, width, classes;
   uint64_t device_bytes; /* device memory that the engine holds */
   uint64_t weight_bytes, activation_bytes, workspace_bytes;
-  double open_ms;              /* planned, algorithms checked, kernels compiled, weights packed and uploaded */
-  uint64_t peak_bytes;         /* the most device memory that opening and running held at once */
+  double open_ms;      /* planned, algorithms and precision checked, kernels compiled, weights packed and uploaded */
+  uint64_t peak_bytes; /* the most device memory that opening and running held at once */
   uint64_t plain_weight_bytes; /* of the network's weights and biases as f32, each once; weight_bytes are as packed */
 } clvgg_engine_info;
 
 CLVGG_API void clvgg_engine_get_info(const clvgg_engine *engine, clvgg_engine_info *out);
 CLVGG_API clvgg_status clvgg_engine_get_layer(const clvgg_engine *engine, size_t index, clvgg_plan_layer *out);
+
+/* ---- what another precision than f32 costs in accuracy
+ *
+ * Before an engine uses another precision than F32, the network runs sample images (clvgg_engine_options) in f32 and in that
+ * precision, on the same device. It is used only where
+ *  - the logits' relative error is within clvgg_accuracy's limit: 1e-5 for F24W, 2e-3 for F16W, 1e-2 for F16; and
+ *  - on every image whose f32 answer is decided, the first class and the set of the first five are the same. It is decided where the
+ *    difference between the logits that come next to each other there, of the first and second or the fifth and sixth, is larger
+ *    than errors at the limit can explain: four times the limit of the image's root mean square logit.
+ * What this came to is remembered like the checks of algorithms, for exactly these weights, plan, images, device and driver:
+ * CLVGG_TRUST=never always measures again, CLVGG_TRUST=always does not and uses what was asked for. At most one plan's weights are on
+ * the device at a time. */
+typedef enum clvgg_accuracy_state {
+  CLVGG_ACCURACY_EXACT = 0,    /* the plan is f32 throughout, and nothing else was to be compared with it */
+  CLVGG_ACCURACY_PASSED = 1,   /* the figures are within the limits; the plan has that precision */
+  CLVGG_ACCURACY_REFUSED = 2,  /* they are not, and the plan is f32 */
+  CLVGG_ACCURACY_UNCHECKED = 3 /* the plan has another precision than f32, and nothing was measured: reason says why */
+} clvgg_accuracy_state;
+
+typedef struct clvgg_accuracy {
+  clvgg_precision precision; /* of the plan that runs: the least exact form of weights in it, or F32 */
+  clvgg_precision compared;  /* what the rest is about: the precision asked for, or of AUTO the chosen one */
+  clvgg_accuracy_state state;
+  double rel_l2;  /* |logits - f32 logits| / |f32 logits|, over all images. Infinite where a logit is not finite */
+  double max_rel; /* the largest difference, relative to the largest f32 logit */
+  double limit;   /* on rel_l2; 0 for EXACT */
+  size_t
+      images; /* that were compared: fewer than the bundled ones where a device takes longer than five seconds for them; 0 when
+                   * nothing was compared */
+  size_t top1_agree, top5_agree;     /* of these: with the same first class; with the same five first, in any order */
+  size_t top1_decided, top5_decided; /* of these: decided as above, so that a difference is an error */
+  char samples[16]; /* "given", "bundled"; "noise" where neither could be had; "" when nothing was compared */
+  char reason[256]; /* "", or why not PASSED, or how AUTO chose */
+} clvgg_accuracy;
+
+/* out is zeroed when engine is NULL. */
+CLVGG_API void clvgg_engine_get_accuracy(const clvgg_engine *engine, clvgg_accuracy *out);
 
 /* Times of one run in milliseconds. */
 typedef struct clvgg_run_times {
@@ -377,7 +423,7 @@ typedef struct clvgg_tune_options {
   size_t struct_size;
   const clvgg_engine_options
       *engine; /* NULL, or what engines will be opened with: batch, input size and form, precision, memory. Its
-                                       * algorithm must be NULL */
+                                       * algorithm must be NULL, and its precision not AUTO: every precision has plans of its own */
   double budget_seconds;  /* default 30; 0: until nothing is left to try */
   int exhaustive;         /* 1: all legal parameters, not only those that may be fast. Default 0 */
   const char *layer;      /* NULL, or the only step to look at: "conv3_1", "conv1_2+pool1" */

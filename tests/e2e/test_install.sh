@@ -20,6 +20,7 @@ libdir=$(dirname "$(dirname "$pc")")
 example=$(find "$prefix" -name classify.c)
 data=$prefix/share/clvgg
 [ -f "$data/imagenet_classes.txt" ] || { echo "no data files in $data"; exit 1; }
+[ -f "$data/samples/index.txt" ] || { echo "no sample images in $data"; exit 1; }
 unset CLVGG_DATA_DIR
 
 try() { # NAME PROGRAM: runs it on the image; five lines, the first the most probable

@@ -1,13 +1,14 @@
 # The product as its users meet it: the program, the header, the installed package, the answers.
 # Read only by a sanitized build: drivers leak.
 set(lsan "LSAN_OPTIONS=suppressions=${CMAKE_CURRENT_LIST_DIR}/lsan.supp:print_suppressions=0:fast_unwind_on_malloc=0")
-foreach(name test_cli test_cli_images test_explain test_explain_tuning)
+foreach(name test_cli test_cli_images test_explain test_explain_tuning test_precision)
   clvgg_test(e2e ${name})
   target_sources(${name} PRIVATE e2e/cli.c e2e/command.c)
   target_link_libraries(${name} PRIVATE PkgConfig::JANSSON m)
   add_dependencies(${name} clvgg)
   set_tests_properties(${name} PROPERTIES ENVIRONMENT "CLVGG_CLI=$<TARGET_FILE:clvgg>;${lsan}" TIMEOUT 1800)
 endforeach()
+target_link_libraries(test_precision PRIVATE clvgg_static)
 target_sources(test_explain_tuning PRIVATE e2e/page.c)
 target_compile_definitions(test_explain_tuning PRIVATE KERNEL_DIR="${PROJECT_SOURCE_DIR}/cl")
 # The frames of PoCL's compiler, by which its leaks are known, are only found by slow unwinding.

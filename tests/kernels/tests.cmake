@@ -12,7 +12,7 @@ if(EXISTS /etc/OpenCL/vendors/rusticl.icd)
   set_tests_properties(test_blocked_rusticl PROPERTIES LABELS kernels TIMEOUT 900 SKIP_RETURN_CODE 77
     ENVIRONMENT "RUSTICL_ENABLE=llvmpipe;CLVGG_DEVICE=rusticl")
 endif()
-clvgg_test(kernels test_trust base image checkpoint network reference device algo trust plan engine tune store process verify measure api)
+clvgg_test(kernels test_trust base image checkpoint network reference device algo trust plan engine gate tune store process verify measure api)
 
 clvgg_test(kernels test_rules algo device network checkpoint base)
 clvgg_test(kernels test_pack algo device network checkpoint base)

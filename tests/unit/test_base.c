@@ -449,6 +449,32 @@ static void hashes_are_the_published_ones(void **state) {
   assert_true(hash_bytes(hash_bytes(HASH_START, "foo", 3), "bar", 3) == UINT64_C(0x85944171f73967e8));
 }
 
+/* Every byte of a block counts, wherever it lies, and so does its length. */
+static void blocks_are_hashed_whole(void **state) {
+  (void)state;
+  unsigned char data[64 * 3 + 5] = {0};
+  const uint64_t zeros = hash_block(data, sizeof data);
+  assert_true(zeros == hash_block(data, sizeof data));
+  assert_true(zeros != hash_block(data, sizeof data - 1));
+  assert_true(zeros != hash_block(data, 64));
+  for (size_t i = 0; i < sizeof data; i++)
+    for (unsigned bit = 0; bit < 8; bit++) {
+      data[i] = (unsigned char)(1U << bit);
+      const uint64_t one = hash_block(data, sizeof data);
+      assert_true(one != zeros);
+      /* The same bit in the next word of the same lane must not undo it. */
+      const size_t next = (i + 64) % sizeof data;
+      data[next] ^= (unsigned char)(1U << bit);
+      assert_true(hash_block(data, sizeof data) != zeros);
+      data[next] = 0;
+      data[i] = 0;
+    }
+  /* Unaligned blocks are the same blocks. */
+  unsigned char moved[sizeof data + 1];
+  for (size_t i = 0; i < sizeof data; i++) data[i] = moved[i + 1] = (unsigned char)(i * 7);
+  assert_true(hash_block(data, sizeof data) == hash_block(moved + 1, sizeof data));
+}
+
 static int make_folder(void **state) {
   (void)state;
   snprintf(folder, sizeof folder, "/tmp/clvgg-test-base-XXXXXX");
@@ -477,6 +503,7 @@ int main(void) {
       cmocka_unit_test(errors_are_one_line_a_thread),
       cmocka_unit_test(errors_belong_to_their_thread),
       cmocka_unit_test(hashes_are_the_published_ones),
+      cmocka_unit_test(blocks_are_hashed_whole),
       cmocka_unit_test(parallel_for_runs_each_once),
       cmocka_unit_test(files_are_mapped_and_written),
       cmocka_unit_test(odd_files_are_errors),

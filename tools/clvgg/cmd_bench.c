@@ -4,9 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "accuracy.h"
 #include "cli.h"
 #include "output.h"
 #include "progress.h"
+#include "samples.h"
 #include "table.h"
 
 #define MAX_BATCHES     16
@@ -27,7 +29,9 @@ static const cli_usage usage = {
     "The second table is what starting costs and the device memory that is held. Load is reading the\n"
     "model's file (its weights' bytes only when they are packed) or making random weights; Open is\n"
     "planning, compiling, packing and uploading; Answer is the first run. Peak is the most memory at\n"
-    "once, from opening on; Over f32 is how much Total is above plain f32 weights and biases.\n",
+    "once, from opening on; Over f32 is how much Total is above plain f32 weights and biases.\n"
+    "Precision is what was really used; Error, Top-1 and Top-5 are how far its logits are from those of\n"
+    "f32 on sample images, relative (L2), and on how many images the first and the first five agree.\n",
     "  clvgg bench\n"
     "  clvgg bench --arch vgg11,vgg16_bn -b 1,8 -d gpu\n"
     "  clvgg bench -m vgg16.pth -n 20 --layers --json\n",
@@ -54,6 +58,7 @@ typedef struct result {
   double load_ms, first_answer_ms; /* opening the model; the engine's first run alone */
   clvgg_run_times split;
   clvgg_engine_info engine;
+  clvgg_accuracy accuracy;
   bench_layer *layers; /* (engine.layers) */
   char error[512];     /* "" when the rest holds */
 } result;
@@ -177,8 +182,12 @@ static void measure(bench *b, const clvgg_model *model, double load_ms, size_t b
   float *logits = cli_alloc(batch, info.classes * sizeof *logits); /* (batch, classes) */
   cli_fill_noise(images, batch * floats);
 
-  int ok = !clvgg_engine_open(b->device, model, &options, &engine);
+  void *samples = NULL;
+  int loaded = cli_load_samples(b->shared, info.channels, &info.preprocess, &options, &samples);
+  int ok = loaded && !clvgg_engine_open(b->device, model, &options, &engine);
+  free(samples);
   if (ok) clvgg_engine_get_info(engine, &r->engine);
+  clvgg_engine_get_accuracy(engine, &r->accuracy);
   double start = cli_now();
   ok = ok && !run_once(o, engine, images, batch, logits);
   r->first_answer_ms = 1e3 * (cli_now() - start);
@@ -187,22 +196,13 @@ static void measure(bench *b, const clvgg_model *model, double load_ms, size_t b
   ok = ok && time_runs(b, engine, images, logits, r) && profile_runs(o, engine, images, logits, r);
   if (!ok) {
     snprintf(r->error, sizeof r->error, "%s", clvgg_last_error());
-    cli_error("%s, batch %zu: %s", r->model, batch, r->error);
+    if (loaded) cli_error("%s, batch %zu: %s", r->model, batch, r->error);
     b->failed++;
   }
   progress_clear();
   clvgg_engine_close(&engine);
   free(logits);
   free(images);
-}
-
-/* What was used, the least exact first: on some devices no algorithm stores weights in another form than f32. */
-static const char *precision(const result *r) {
-  static const char *const forms[] = {"f16w", "f24w"};
-  for (size_t k = 0; k < CLI_LENGTH(forms); k++)
-    for (size_t i = 0; r->layers && i < r->engine.layers; i++)
-      if (strstr(r->layers[i].plan.algorithm, forms[k])) return forms[k];
-  return "f32";
 }
 
 /* Negative when weights are stored in less than f32. */
@@ -220,7 +220,7 @@ static json_t *result_json(const bench *b, const result *r) {
   json_object_set_new(o, "batch", json_integer((json_int_t)r->batch));
   json_object_set_new(o, "height", json_integer((json_int_t)r->height));
   json_object_set_new(o, "width", json_integer((json_int_t)r->width));
-  json_object_set_new(o, "precision", json_text(precision(r)));
+  json_object_set_new(o, "precision", json_text(clvgg_precision_name(r->accuracy.precision)));
   json_object_set_new(o, "error", *r->error ? json_text(r->error) : json_null());
   if (*r->error) {
     json_decref(ms);
@@ -229,6 +229,7 @@ static json_t *result_json(const bench *b, const result *r) {
     json_decref(layers);
     return o;
   }
+  json_object_set_new(o, "accuracy", accuracy_json(&r->accuracy));
   json_object_set_new(o, "runs", json_integer((json_int_t)r->runs));
   json_object_set_new(ms, "min", json_number(r->min));
   json_object_set_new(ms, "median", json_number(r->median));
@@ -272,7 +273,8 @@ static json_t *result_json(const bench *b, const result *r) {
 static void print_results(const bench *b) {
   static const table_column columns[] = {{"Model", 0},  {"Batch", 1},   {"Min ms", 1},   {"Median", 1},
                                          {"p90", 1},    {"p99", 1},     {"Images/s", 1}, {"First", 1},
-                                         {"Upload", 1}, {"Compute", 1}, {"Download", 1}};
+                                         {"Upload", 1}, {"Compute", 1}, {"Download", 1}, {"Precision", 0},
+                                         {"Error", 1},  {"Top-1", 1},   {"Top-5", 1}};
   table t;
   table_init(&t, columns, CLI_LENGTH(columns));
   for (size_t i = 0; i < b->count; i++) {
@@ -286,12 +288,18 @@ static void print_results(const bench *b) {
     table_cell(&t, "%.2f", r->split.upload_ms);
     table_cell(&t, "%.2f", r->split.compute_ms);
     table_cell(&t, "%.2f", r->split.download_ms);
+    accuracy_cells(&t, &r->accuracy);
   }
   char device[512];
   snprintf(device, sizeof device, "%s %s", b->device_info.id, b->device_info.name);
   printf("Device: %s\n", cli_clean(device));
   table_print(&t);
   table_free(&t);
+  char text[ACCURACY_TEXT_BYTES];
+  for (size_t i = 0; i < b->count; i++)
+    if (!*b->results[i].error && b->shared->precision != CLVGG_PRECISION_F32)
+      printf("%s, batch %zu: %s\n", b->results[i].model, b->results[i].batch,
+             accuracy_text(&b->results[i].accuracy, text));
 }
 
 static void print_start_and_memory(const bench *b) {
@@ -331,7 +339,7 @@ static void print_layers(const result *r) {
     table_cell(&t, layer->ms > 0 ? "%.1f" : "-", layer->gflops_per_s);
     table_cell(&t, "%s", layer->plan.source);
   }
-  printf("\n%s, batch %zu, %s\n", r->model, r->batch, precision(r));
+  printf("\n%s, batch %zu, %s\n", r->model, r->batch, clvgg_precision_name(r->accuracy.precision));
   table_print(&t);
   table_free(&t);
 }

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "accuracy.h"
 #include "cli.h"
 #include "dataset.h"
 #include "output.h"
@@ -110,6 +111,8 @@ static void print_json(scores *s, const predictor *p) {
   const class_counts *c = &s->all;
   json_t *o = json_object(), *devices = json_array(), *device = json_object();
   json_object_set_new(o, "model", json_text(p->model_info.name));
+  json_object_set_new(o, "precision", json_text(clvgg_precision_name(p->accuracy.precision)));
+  json_object_set_new(o, "accuracy", accuracy_json(&p->accuracy));
   json_object_set_new(o, "images", json_integer((json_int_t)c->images));
   json_object_set_new(o, "failed", json_integer((json_int_t)s->failed));
   json_object_set_new(o, "top1", c->images ? json_number(percent(c->top1, c->images)) : json_null());
@@ -125,10 +128,12 @@ static void print_json(scores *s, const predictor *p) {
   output_json(o);
 }
 
-static void print_text(const scores *s, predictor *p) {
+static void print_text(const scores *s, predictor *p, int precision) {
   const class_counts *c = &s->all;
+  char text[ACCURACY_TEXT_BYTES];
   printf("Model   %s\n", cli_clean(p->model_info.name));
   printf("Device  %s %s\n", p->device_info.id, cli_clean(p->device_info.name));
+  if (precision != CLVGG_PRECISION_F32) printf("Uses    %s\n", accuracy_text(&p->accuracy, text));
   printf("Images  %zu (%zu failed)\n", c->images, s->failed);
   if (c->images) {
     printf("Top-1   %.2f %%\n", percent(c->top1, c->images));
@@ -137,7 +142,7 @@ static void print_text(const scores *s, predictor *p) {
   printf("Speed   %.4g images/s\n", (double)c->images / s->seconds);
 }
 
-static int evaluate(predictor *p, scores *s, int json) {
+static int evaluate(predictor *p, scores *s, const cli_shared *shared) {
   double start = cli_now();
   progress_start(&s->progress, "images", s->set->images.count, 1);
   int code = predict(p, s->set->images.path, NULL, s->set->images.count, take_answer, s);
@@ -149,10 +154,10 @@ static int evaluate(predictor *p, scores *s, int json) {
     if (!output_commit(&s->csv)) code = CLI_FAILED;
   }
   if (s->predictions.stream && !output_commit(&s->predictions)) code = CLI_FAILED;
-  if (json)
+  if (shared->json)
     print_json(s, p);
   else
-    print_text(s, p);
+    print_text(s, p, shared->precision);
   return s->failed ? CLI_FAILED : code;
 }
 
@@ -171,7 +176,7 @@ static int run(const cli_shared *shared, const image_options *images, const eval
   s.classes = p.model_info.classes;
   s.each = cli_alloc(s.classes, sizeof *s.each);
   size_t batch = set.images.count < DEFAULT_BATCH ? set.images.count : DEFAULT_BATCH;
-  if (predictor_start(&p, shared, images, batch)) code = evaluate(&p, &s, shared->json);
+  if (predictor_start(&p, shared, images, batch)) code = evaluate(&p, &s, shared);
 done:
   output_drop(&s.csv);
   output_drop(&s.predictions);

@@ -6,6 +6,7 @@
 #include "explain.h"
 #include "output.h"
 #include "progress.h"
+#include "samples.h"
 
 #define DEFAULT_RUNS 5
 #define MAX_RUNS     10000
@@ -77,23 +78,27 @@ static void look_up(const clvgg_engine *engine, explain_report *r) {
   if (!ok) cli_error("no runners-up are shown: %s", clvgg_last_error());
 }
 
-static int run_engine(clvgg_device *device, const clvgg_model *model, const explain_options *o, explain_report *r) {
+static void set_engine_options(const explain_options *o, const explain_report *r, clvgg_engine_options *out) {
+  cli_engine_options(o->shared, out);
+  out->max_batch = o->batch;
+  out->height = r->height;
+  out->width = r->width;
+  out->algorithm = o->algorithm;
+  out->input = o->rgb8 ? CLVGG_INPUT_RGB8 : CLVGG_INPUT_F32;
+}
+
+static int run_engine(clvgg_device *device, const clvgg_model *model, const explain_options *o,
+                      const clvgg_engine_options *options, explain_report *r) {
   clvgg_engine *engine = NULL;
-  clvgg_engine_options options;
-  cli_engine_options(o->shared, &options);
-  options.max_batch = o->batch;
-  options.height = r->height;
-  options.width = r->width;
-  options.algorithm = o->algorithm;
-  options.input = o->rgb8 ? CLVGG_INPUT_RGB8 : CLVGG_INPUT_F32;
   size_t floats = r->model.channels * r->height * r->width;
   float *images = cli_alloc(r->batch, floats * sizeof *images); /* (batch, C, H, W); as pixels any bytes will do */
   float *logits = cli_alloc(r->batch, r->model.classes * sizeof *logits); /* (batch, classes) */
   cli_fill_noise(images, r->batch * floats);
-  int ok = !clvgg_engine_open(device, model, &options, &engine);
+  int ok = !clvgg_engine_open(device, model, options, &engine);
   progress_clear();
   if (ok) {
     clvgg_engine_get_info(engine, &r->engine);
+    clvgg_engine_get_accuracy(engine, &r->accuracy);
     r->steps = cli_alloc(r->engine.layers, sizeof *r->steps);
     ok = time_steps(engine, o, images, logits, r);
     if (ok) look_up(engine, r);
@@ -112,8 +117,13 @@ static int explain(clvgg_device *device, const clvgg_model *model, const explain
   r->runners_up = o->runners_up;
   r->height = o->input.height ? o->input.height : r->model.height;
   r->width = o->input.height ? o->input.width : r->model.width;
-  int ok = measure_roofline(device, &r->roofline) && run_engine(device, model, o, r) &&
+  clvgg_engine_options options;
+  void *samples = NULL;
+  set_engine_options(o, r, &options);
+  if (!cli_load_samples(o->shared, r->model.channels, &r->model.preprocess, &options, &samples)) return 0;
+  int ok = measure_roofline(device, &r->roofline) && run_engine(device, model, o, &options, r) &&
            measure_roofline(device, &r->roofline);
+  free(samples);
   if (!ok) {
     cli_library_error();
     return 0;

@@ -22,6 +22,7 @@ typedef struct explain_report {
   size_t runners_up; /* to be shown for a step */
   clvgg_roofline roofline;
   clvgg_engine_info engine;
+  clvgg_accuracy accuracy;
   explain_step *steps;       /* (engine.layers) */
   clvgg_tune_event *history; /* (history_count) */
   size_t history_count;

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "accuracy.h"
 #include "cli.h"
 #include "explain.h"
 #include "output.h"
@@ -106,6 +107,8 @@ void explain_print_json(const explain_report *r) {
   json_object_set_new(o, "batch", json_integer((json_int_t)r->batch));
   json_object_set_new(o, "height", json_integer((json_int_t)r->height));
   json_object_set_new(o, "width", json_integer((json_int_t)r->width));
+  json_object_set_new(o, "precision", json_text(clvgg_precision_name(r->accuracy.precision)));
+  json_object_set_new(o, "accuracy", accuracy_json(&r->accuracy));
   json_object_set_new(o, "peak_gflops", json_number(r->roofline.peak_gflops));
   json_object_set_new(o, "peak_gbytes_per_s", json_number(r->roofline.peak_gbytes_per_s));
   for (size_t i = 0; i < r->engine.layers; i++) json_array_append_new(layers, step_json(r, &r->steps[i]));
@@ -187,6 +190,8 @@ void explain_print_table(const explain_report *r) {
   const double conv_ms = explain_sum(r, "conv").ms, fc_ms = explain_sum(r, "fc").ms;
   printf("\nConvolutions %.3f ms, fully connected %.3f ms, other steps %.3f ms\n", conv_ms, fc_ms,
          fmax(0, total.ms - conv_ms - fc_ms));
+  char precision[ACCURACY_TEXT_BYTES];
+  printf("Precision: %s\n", accuracy_text(&r->accuracy, precision));
   printf("Device at most: %.1f GFLOP/s, reading %.1f GB/s\n", r->roofline.peak_gflops, r->roofline.peak_gbytes_per_s);
   if (r->runners_up) print_runners_up(r);
 }

@@ -28,12 +28,16 @@ static void add_shared(option_set *set, const cli_usage *usage, cli_shared *shar
   const cli_option print_help = {'h', "help", NULL, "print this help", CLI_FLAG, help, 0, 0};
   const cli_option precision = {0,
                                 "precision",
-                                "f32|f16w|f24w|f16",
-                                "f16w, f24w: fc weights in 16 or 24 bits; f16: halves throughout",
+                                "f32|f16w|f24w|f16|auto",
+                                "f16w, f24w: fc weights in 16 or 24 bits; f16: halves throughout; auto: the fastest",
                                 CLI_CHOICE,
                                 &shared->precision,
                                 0,
                                 0};
+  const cli_option samples = {0,          "samples",
+                              "DIR|LIST", "images that a precision is judged by beside f32; without it, 20 small ones",
+                              CLI_TEXT,   &shared->samples,
+                              0,          0};
   const cli_option memory = {0,
                              "memory",
                              "fast|small",
@@ -45,6 +49,7 @@ static void add_shared(option_set *set, const cli_usage *usage, cli_shared *shar
   if (usage->shared & CLI_HAS_MODEL) set->option[set->count++] = model;
   if (usage->shared & CLI_HAS_DEVICE) set->option[set->count++] = device;
   if (usage->shared & CLI_HAS_ENGINE) set->option[set->count++] = precision;
+  if (usage->shared & CLI_HAS_ENGINE) set->option[set->count++] = samples;
   if (usage->shared & CLI_HAS_ENGINE) set->option[set->count++] = memory;
   set->option[set->count++] = json;
   set->option[set->count++] = verbose;

@@ -25,6 +25,7 @@ typedef struct predictor {
   clvgg_engine *engine;
   clvgg_device_info device_info;
   clvgg_model_info model_info;
+  clvgg_accuracy accuracy;
   clvgg_preprocess preprocess; /* the model's, with the options' changes */
   size_t batch, threads;
 } predictor;

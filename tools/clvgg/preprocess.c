@@ -1,8 +1,10 @@
 /* The options that say how image files are read, and the opening of model, device and engine with them. */
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "predict.h"
+#include "samples.h"
 
 #define MAX_SIDE    8192
 #define MAX_THREADS 64
@@ -65,9 +67,17 @@ int predictor_start(predictor *p, const cli_shared *shared, const image_options 
   engine.algorithm = options->algorithm;
   engine.input = CLVGG_INPUT_RGB8; /* decoding ends in bytes, and the device normalises them */
   engine.preprocess = &p->preprocess;
-  if (!clvgg_engine_open(p->device, p->model, &engine, &p->engine)) return 1;
-  cli_library_error();
-  return 0;
+  void *samples = NULL;
+  if (!cli_load_samples(shared, p->model_info.channels, &p->preprocess, &engine, &samples)) return 0;
+  const clvgg_status status = clvgg_engine_open(p->device, p->model, &engine, &p->engine);
+  free(samples);
+  if (status) {
+    cli_library_error();
+    return 0;
+  }
+  clvgg_engine_get_accuracy(p->engine, &p->accuracy);
+  if (p->accuracy.state == CLVGG_ACCURACY_REFUSED) cli_error("note: f32 is used, not %s", p->accuracy.reason);
+  return 1;
 }
 
 void predictor_close(predictor *p) {
