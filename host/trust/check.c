@@ -14,9 +14,6 @@
 #define POISON      UINT32_C(0x7FC0DEAD)
 #define GUARD_BYTES ((size_t)4096)
 
-/* Rounded weights add an error that grows as the sum itself does; results may be this much smaller than their terms. */
-#define WEIGHT_ERROR_GROWTH 4
-
 /* A buffer with poison in it and behind it, and the values that the host reads back: all, or just the guard. */
 typedef struct guarded {
   device_buffer buffer;
@@ -130,6 +127,7 @@ static clvgg_status judge(check_run *r, const expectation *want, clvgg_verify_ca
   const reference_error error = compare(r->got, p->batch * shape3_elements(p->shape.out), want);
   const char *harm = damage(r);
   result->max_abs = error.max_abs;
+  result->max_rel = error.max_rel;
   result->rel_l2 = error.rel_l2;
   result->ok = error.max_rel <= result->tolerance && !harm;
   if (harm)
@@ -164,15 +162,21 @@ static clvgg_status time_runs(check_run *r, check_timing *timing) {
   return status;
 }
 
+static const clvgg_precision precision_of[] = {[ALGO_F32] = CLVGG_PRECISION_F32,
+                                               [ALGO_F24] = CLVGG_PRECISION_F24W,
+                                               [ALGO_F16] = CLVGG_PRECISION_F16W,
+                                               [ALGO_F16_MATH] = CLVGG_PRECISION_F16};
+
 static clvgg_status run_check(clvgg_device *dev, const algo *a, const algo_problem *p, const int *param, const layer *l,
                               const float *in, const expectation *want, check_timing *timing,
                               clvgg_verify_case *result) {
   const double growth = a->error_growth > 1 ? a->error_growth : 1;
-  result->tolerance = reference_tolerance(&p->shape) * growth + WEIGHT_ERROR_GROWTH * a->weight_error;
+  result->tolerance = reference_tolerance(&p->shape) * growth + CHECK_WEIGHT_ERROR_GROWTH * a->weight_error;
   result->ran = result->ok = 0;
-  result->max_abs = result->rel_l2 = 0;
+  result->max_abs = result->max_rel = result->rel_l2 = 0;
   result->reason[0] = '\0';
   snprintf(result->algorithm, sizeof result->algorithm, "%s", a->name);
+  snprintf(result->precision, sizeof result->precision, "%s", clvgg_precision_name(precision_of[a->form]));
   check_run r = {.dev = dev};
   clvgg_status status = open_run(&r, a, p, param, l);
   if (!status) status = execute(&r, in);
@@ -182,7 +186,7 @@ static clvgg_status run_check(clvgg_device *dev, const algo *a, const algo_probl
     if (!status && timing) status = time_runs(&r, timing);
   } else {
     result->ran = status != CLVGG_ERROR_TOO_LARGE && status != CLVGG_ERROR_UNSUPPORTED;
-    if (result->ran) result->max_abs = result->rel_l2 = INFINITY;
+    if (result->ran) result->max_abs = result->max_rel = result->rel_l2 = INFINITY;
     snprintf(result->reason, sizeof result->reason, "%s", clvgg_last_error());
   }
   device_finish(dev); /* nothing may still use what is released; its failure was reported before */

@@ -26,6 +26,15 @@ typedef struct verifier {
   bool stopped;
 } verifier;
 
+/* How far a precision's weights may be off, relative to the largest of their row, and whether those of convolutions are, too. */
+static const struct {
+  double weight_error;
+  bool convs;
+} rounding[] = {[CLVGG_PRECISION_F32] = {0, false},
+                [CLVGG_PRECISION_F16W] = {0x1p-11, false},
+                [CLVGG_PRECISION_F24W] = {0x1p-24, false},
+                [CLVGG_PRECISION_F16] = {0x1p-11, true}};
+
 static void report(verifier *v, const clvgg_verify_case *result) {
   if (v->fn && v->fn(result, v->user)) v->stopped = true;
 }
@@ -43,16 +52,36 @@ static void check_one(verifier *v, const algo *a, const char *name, const layer 
   report(v, &result);
 }
 
+/* Each layer with rounded weights may add as much as it may be off by itself. */
+static double network_tolerance(const network *net, clvgg_precision precision) {
+  size_t rounded = 0;
+  for (size_t i = 0; i < net->layer_count; i++) {
+    const layer_op op = net->layers[i].shape.op;
+    rounded += op == LAYER_FC || (op == LAYER_CONV && rounding[precision].convs);
+  }
+  return NETWORK_TOLERANCE + (double)rounded * CHECK_WEIGHT_ERROR_GROWTH * rounding[precision].weight_error;
+}
+
 /* The plan's own choice end to end, from f32 or from pixels; a model that does not fit is an error here, since nothing could run
- * it. */
-static clvgg_status check_network(verifier *v, const network *net, clvgg_input input, const void *images,
-                                  const float *want) {
-  clvgg_verify_case result = {.layer = "network", .algorithm = "plan", .tolerance = NETWORK_TOLERANCE};
-  const clvgg_engine_options options = {
-      .struct_size = sizeof options, .max_batch = v->batch, .input = input, .preprocess = v->preprocess};
-  if (input == CLVGG_INPUT_RGB8) snprintf(result.algorithm, sizeof result.algorithm, "plan (rgb8)");
+ * it. One that a precision cannot store is a case that did not run. */
+static clvgg_status check_network(verifier *v, const network *net, clvgg_input input, clvgg_precision precision,
+                                  const void *images, const float *want) {
+  clvgg_verify_case result = {.layer = "network", .tolerance = network_tolerance(net, precision)};
+  const clvgg_engine_options options = {.struct_size = sizeof options,
+                                        .max_batch = v->batch,
+                                        .input = input,
+                                        .precision = precision,
+                                        .preprocess = v->preprocess};
+  snprintf(result.precision, sizeof result.precision, "%s", clvgg_precision_name(precision));
+  snprintf(result.algorithm, sizeof result.algorithm, "%s", input == CLVGG_INPUT_RGB8 ? "plan (rgb8)" : "plan");
   engine *e = NULL;
-  TRY(engine_open(v->dev, net, &options, &e));
+  const clvgg_status opened = engine_open(v->dev, net, &options, &e);
+  if (opened == CLVGG_ERROR_UNSUPPORTED && precision != CLVGG_PRECISION_F32) {
+    snprintf(result.reason, sizeof result.reason, "%s", clvgg_last_error());
+    report(v, &result);
+    return CLVGG_OK;
+  }
+  TRY(opened);
   float *got = malloc(v->batch * net->classes * sizeof *got);
   clvgg_status status = got ? engine_run(e, images, v->batch, got)
                             : base_fail(CLVGG_ERROR_MEMORY, "no memory for the logits of %zu images", v->batch);
@@ -61,6 +90,7 @@ static clvgg_status check_network(verifier *v, const network *net, clvgg_input i
     const reference_error error = reference_compare(got, want, v->batch * net->classes);
     result.ran = 1;
     result.max_abs = error.max_abs;
+    result.max_rel = error.max_rel;
     result.rel_l2 = error.rel_l2;
     result.ok = error.max_rel <= result.tolerance;
     if (!result.ok)
@@ -76,7 +106,7 @@ static clvgg_status check_network_rgb8(verifier *v, const network *net, const fl
   uint8_t *rgb = malloc(v->batch * shape3_elements(net->input));
   if (!rgb) return base_fail(CLVGG_ERROR_MEMORY, "no memory for %zu images", v->batch);
   pixels_from_plain(&v->pixels, v->batch, net->input.h * net->input.w, images, rgb);
-  const clvgg_status status = check_network(v, net, CLVGG_INPUT_RGB8, rgb, want);
+  const clvgg_status status = check_network(v, net, CLVGG_INPUT_RGB8, CLVGG_PRECISION_F32, rgb, want);
   free(rgb);
   return status;
 }
@@ -96,6 +126,25 @@ static clvgg_status check_pooled(verifier *v, const layer *conv, const layer *po
     if (algo_get(k)->op == LAYER_CONV && algo_get(k)->pools) check_one(v, algo_get(k), name, &both, in, want);
   free(want);
   return status;
+}
+
+/* What an input of another size may need, with windows of uneven sizes: on the first pooling's input. */
+static clvgg_status check_adaptive(verifier *v, const layer *maxpool, const float *in) {
+  const shape3 from = maxpool->shape.in, to = {from.c, 7, 7};
+  const layer l = {.name = "adaptive", .shape = {.op = LAYER_AVGPOOL, .in = from, .out = to}};
+  float *want = malloc(v->batch * shape3_elements(to) * sizeof *want);
+  if (!want) return base_fail(CLVGG_ERROR_MEMORY, "no memory for the output of adaptive pooling");
+  const clvgg_status status = reference_layer(&l, v->batch, in, want);
+  for (size_t k = 0; k < algo_count() && !v->stopped && !status; k++)
+    if (algo_get(k)->op == LAYER_AVGPOOL) check_one(v, algo_get(k), l.name, &l, in, want);
+  free(want);
+  return status;
+}
+
+static bool is_first(const layer *layers, size_t i) {
+  for (size_t k = 0; k < i; k++)
+    if (layers[k].shape.op == layers[i].shape.op) return false;
+  return true;
 }
 
 /* Pixels are what only the network itself is given. */
@@ -122,6 +171,7 @@ static clvgg_status check_layers(verifier *v, layer *layers, size_t count, bool 
         check_one(v, algo_get(k), layers[i].name, &layers[i], in, out);
     if (layers[i].shape.op == LAYER_CONV && i + 1 < count && layers[i + 1].shape.op == LAYER_MAXPOOL)
       TRY(check_pooled(v, &layers[i], &layers[i + 1], in, out));
+    if (layers[i].shape.op == LAYER_MAXPOOL && is_first(layers, i)) TRY(check_adaptive(v, &layers[i], in));
     float *swap = in;
     in = out;
     out = swap;
@@ -181,7 +231,8 @@ clvgg_status verify_network(clvgg_device *dev, const network *net, const clvgg_p
       /* The softmax that network_layers appended is checked as a layer, but the network is compared by its logits. */
       status = check_layers(&v, layers, count - 1, true, a, b, &logits);
     }
-    if (!status && !v.stopped) status = check_network(&v, net, CLVGG_INPUT_F32, images, logits);
+    for (size_t i = 0; i < sizeof rounding / sizeof *rounding && !status && !v.stopped; i++)
+      status = check_network(&v, net, CLVGG_INPUT_F32, (clvgg_precision)i, images, logits);
     if (!status && !v.stopped && v.rgb8) status = check_network_rgb8(&v, net, images, logits);
     if (!status && !v.stopped) {
       float *spare = logits == a ? b : a;

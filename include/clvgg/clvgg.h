@@ -520,11 +520,13 @@ CLVGG_API size_t clvgg_top_k(const float *logits, size_t n, size_t k, size_t *in
 typedef struct clvgg_verify_case {
   char layer[24];
   char algorithm[64];
+  char precision[8]; /* the form of its weights and arithmetic, as clvgg_precision_name; of "network": what was asked for */
   int ran;          /* 0: not supported here; reason says why */
   int ok;           /* 1: within tolerance, no NaN, nothing written outside the output */
   double max_abs;   /* max |x - reference| */
+  double max_rel;   /* max_abs / max |reference|; infinite when a value is not finite */
   double rel_l2;    /* |x - reference| / |reference| */
-  double tolerance; /* on max_abs / max |reference| */
+  double tolerance; /* on max_rel */
   char reason[256];
 } clvgg_verify_case;
 
@@ -532,7 +534,8 @@ typedef struct clvgg_verify_case {
 typedef int (*clvgg_verify_fn)(const clvgg_verify_case *result, void *user);
 
 /* Runs every algorithm that the registry has on every layer of the model, batch images at a time, and then the whole
- * network end to end (layer "network"). A mismatch is a case that is not ok, not an error. */
+ * network end to end (layer "network"), in each precision. An adaptive pooling to 7x7 is checked, too, which an input of
+ * another size may need (layer "adaptive"). A mismatch is a case that is not ok, not an error. */
 CLVGG_API clvgg_status clvgg_verify(clvgg_device *device, const clvgg_model *model, size_t batch, clvgg_verify_fn fn,
                                     void *user);
 

@@ -13,10 +13,11 @@
 
 static const cli_usage usage = {
     "verify", "",
-    "Runs every algorithm on every layer of the network, and the whole network, on the device, and\n"
-    "compares with the C reference on the same random input. Prints what differs (--all: everything);\n"
-    "the exit status is 1 when anything does. 'unsupported' counts algorithms that this device or layer\n"
-    "does not take. Tolerance bounds Max abs divided by the largest magnitude in the reference.\n",
+    "Runs every algorithm on every layer of the network and on an adaptive pooling, and the whole network\n"
+    "in each precision, on the device, and compares with the C reference on the same random input. Prints\n"
+    "what differs (--all: everything); the exit status is 1 when anything does. 'unsupported' counts\n"
+    "algorithms that this device or layer does not take. Tolerance bounds Max rel, which is Max abs divided\n"
+    "by the largest magnitude in the reference.\n",
     "  clvgg verify\n"
     "  clvgg verify --arch vgg16 --all\n"
     "  clvgg verify -m vgg11_bn.pth -d gpu -b 3 --json\n",
@@ -46,8 +47,8 @@ static const char *outcome(const clvgg_verify_case *c) {
 }
 
 static void print_table(const cases *all, int print_all) {
-  static const table_column columns[] = {{"Layer", 0},  {"Algorithm", 0}, {"Max abs", 1},
-                                         {"Rel L2", 1}, {"Tolerance", 1}, {"Result", 0}};
+  static const table_column columns[] = {{"Layer", 0},   {"Algorithm", 0}, {"Precision", 0}, {"Max abs", 1},
+                                         {"Max rel", 1}, {"Rel L2", 1},    {"Tolerance", 1}, {"Result", 0}};
   table t;
   size_t rows = 0;
   table_init(&t, columns, CLI_LENGTH(columns));
@@ -57,12 +58,14 @@ static void print_table(const cases *all, int print_all) {
     rows++;
     table_cell(&t, "%s", c->layer);
     table_cell(&t, "%s", c->algorithm);
+    table_cell(&t, "%s", c->precision);
     if (c->ran) {
       table_cell(&t, "%.3g", c->max_abs);
+      table_cell(&t, "%.3g", c->max_rel);
       table_cell(&t, "%.3g", c->rel_l2);
       table_cell(&t, "%.1g", c->tolerance);
     } else {
-      for (int k = 0; k < 3; k++) table_cell(&t, "%s", "-");
+      for (int k = 0; k < 4; k++) table_cell(&t, "%s", "-");
     }
     table_cell(&t, "%s", outcome(c));
     if (*c->reason) table_note(&t, c->reason);
@@ -91,9 +94,11 @@ static void print_json(const cases *all, const clvgg_model *model, const clvgg_d
     json_t *j = json_object();
     json_object_set_new(j, "layer", json_text(c->layer));
     json_object_set_new(j, "algorithm", json_text(c->algorithm));
+    json_object_set_new(j, "precision", json_text(c->precision));
     json_object_set_new(j, "ran", json_boolean(c->ran));
     json_object_set_new(j, "ok", c->ran ? json_boolean(c->ok) : json_null());
     json_object_set_new(j, "max_abs", c->ran ? json_number(c->max_abs) : json_null());
+    json_object_set_new(j, "max_rel", c->ran ? json_number(c->max_rel) : json_null());
     json_object_set_new(j, "rel_l2", c->ran ? json_number(c->rel_l2) : json_null());
     json_object_set_new(j, "tolerance", c->ran ? json_number(c->tolerance) : json_null());
     json_object_set_new(j, "reason", json_text(c->reason));
