@@ -138,6 +138,26 @@ clvgg_status algo_launch_conv(const algo_instance *inst, size_t batch, const dev
   return launch_own(inst, args, COUNT_OF(args), global, local);
 }
 
+clvgg_status algo_launch_pooling_conv(const algo_instance *inst, size_t batch, const device_buffer *in,
+                                      const device_buffer *out, const size_t global[3], const size_t *local) {
+  const packed_weights *w = &algo_state_of(inst)->weights;
+  const layer_shape *s = &inst->problem.shape;
+  const device_arg args[] = {
+      arg_buffer(in->mem),
+      arg_buffer(w->panel[0].mem),
+      arg_buffer(w->bias.mem),
+      arg_buffer(out->mem),
+      arg_int(batch),
+      arg_int(s->in.c),
+      arg_int(s->out.c),
+      arg_int(s->in.h),
+      arg_int(s->in.w),
+      arg_int(s->pool),
+      arg_float(algo_lowest(s)),
+  };
+  return launch_own(inst, args, COUNT_OF(args), global, local);
+}
+
 clvgg_status algo_launch_fc(const algo_instance *inst, size_t batch, size_t panel, const device_buffer *in,
                             const device_buffer *out, const size_t global[3], const size_t *local) {
   const packed_weights *w = &algo_state_of(inst)->weights;

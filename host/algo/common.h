@@ -10,7 +10,8 @@
 
 /* The rows of the registry's table. */
 extern const algo algo_conv_naive, algo_conv_direct, algo_conv_tiled, algo_conv_im2col;
-extern const algo algo_conv_implicit_gemm, algo_conv_implicit_gemm_half, algo_conv_implicit_gemm_half_math;
+extern const algo algo_conv_implicit_gemm, algo_conv_implicit_gemm_half, algo_conv_implicit_gemm_half_math,
+    algo_conv_implicit_gemm_subgroup;
 extern const algo algo_maxpool_naive, algo_avgpool_naive, algo_softmax_naive;
 extern const algo algo_fc_naive, algo_fc_tiled, algo_fc_tiled_int24, algo_fc_tiled_half, algo_fc_clblast;
 extern const algo algo_fc_subgroup, algo_fc_subgroup_half;
@@ -70,6 +71,11 @@ clvgg_status algo_launch_any(const algo_instance *inst, const device_kernel *ker
  * out, batch, in_channels, out_channels, height, width, lowest. local NULL: the group of algo_launch_any. */
 clvgg_status algo_launch_conv(const algo_instance *inst, size_t batch, const device_buffer *in,
                               const device_buffer *out, const size_t global[3], const size_t *local);
+
+/* The same for those that can do the pooling after them: in, weights, bias, out, batch, in_channels, out_channels, height and width of
+ * the input, pool, lowest. */
+clvgg_status algo_launch_pooling_conv(const algo_instance *inst, size_t batch, const device_buffer *in,
+                                      const device_buffer *out, const size_t global[3], const size_t *local);
 
 /* The same for fully connected layers and one panel: in, weights, bias, out, batch, inputs, outputs, first_row, rows,
  * lowest. */

@@ -63,29 +63,20 @@ static size_t quad_pixels(const layer_shape *s, size_t count) {
 
 /* ---- the model of its time */
 
-/* With so many work-items, each of many independent sums, a compute unit waits half of its time; and what a work-item has to do for
- * a tile beside reading and multiplying, in multiply-adds for each barrier. From what such devices have in common, not fitted. */
-#define ITEMS_HALF_BUSY    64.0
+/* What a work-item has to do for a tile beside reading and multiplying, in multiply-adds for each barrier. An estimate. */
 #define FLOPS_OF_A_BARRIER 16.0
-/* How much faster than memory the cache is that all groups share. */
-#define CACHE_SPEEDUP 4.0
 
-/* The multiplication is as slow as the compute unit with the most groups. A unit as narrow as one of Intel's needs fewer work-items
- * than this asks for. */
 static double multiply_flops(const form *f, const clvgg_device_info *dev, const algo_problem *p, const int *param,
                              double groups) {
-  const double units = dev->compute_units ? dev->compute_units : 1;
-  const double queued = ceil(groups / units);
-  const double fit = floor((double)dev->local_bytes / (double)tile_bytes(f, param));
-  const double items = fmax(fmin(queued, fit), 1) * (double)group_items(param);
-  const double busy = items / (items + ITEMS_HALF_BUSY);
   /* Of a work-item and a tile: sums, values read for them, barriers; and the sums of halves become f32. */
   const double sums = (double)param[ITEM_PX] * param[ITEM_OC], reads = (double)param[ITEM_PX] + param[ITEM_OC];
   const double barriers = FLOPS_OF_A_BARRIER * (param[BUFFERS] == 1 ? 2 : 1);
   const double conversions = f->rate > 1 ? 2 * sums : 0;
   const double tile = param[TILE_K] * (sums + reads) / f->rate + conversions + barriers;
   const double tiles = TAPS * (double)size_ceil_div(p->shape.in.c, (size_t)param[TILE_K]);
-  return 2 * units * queued * (double)group_items(param) * tiles * tile / busy;
+  const double items = (double)group_items(param);
+  const double resident = floor((double)dev->local_bytes / (double)tile_bytes(f, param));
+  return 2 * groups * items * tiles * tile * gpu_waiting(dev, groups, items, resident);
 }
 
 /* What the groups read: weights, and inputs, of which the nearest cache serves eight of nine taps. */
@@ -94,16 +85,10 @@ static double cache_bytes(const form *f, const algo_problem *p, const int *param
   return groups * (double)p->shape.in.c * (weights + (double)(sizeof(float) * tile_px(param)));
 }
 
-static double memory_bytes(const form *f, const algo_problem *p) {
-  const layer_shape *s = &p->shape;
-  const double images = (double)p->batch * (double)(shape3_elements(s->in) + shape3_elements(s->out));
-  return sizeof(float) * images + (double)f->weight_bytes * (double)layer_row_length(s) * (double)s->out.c;
-}
-
 static double time_of(const form *f, const clvgg_device_info *dev, const algo_problem *p, const int *param) {
   const double groups = (double)size_ceil_div(quad_pixels(&p->shape, p->batch), tile_px(param)) *
                         (double)size_ceil_div(p->shape.out.c, tile_oc(param));
-  const double bytes = memory_bytes(f, p) + cache_bytes(f, p, param, groups) / CACHE_SPEEDUP;
+  const double bytes = gpu_conv_bytes(p, f->weight_bytes) + cache_bytes(f, p, param, groups) / GPU_CACHE_SPEEDUP;
   return multiply_flops(f, dev, p, param, groups) + GPU_FLOPS_A_BYTE * bytes + GPU_FLOPS_A_LAUNCH;
 }
 
@@ -204,28 +189,14 @@ static clvgg_status enqueue(algo_instance *inst, size_t batch, const device_buff
                             const device_buffer *workspace) {
   if (batch == 0) return CLVGG_OK;
   TRY(algo_check(inst, batch, in, out, workspace));
-  const algo_state *state = algo_state_of(inst);
   const layer_shape *s = &inst->problem.shape;
-  const device_arg args[] = {
-      arg_buffer(in->mem),
-      arg_buffer(state->weights.panel[0].mem),
-      arg_buffer(state->weights.bias.mem),
-      arg_buffer(out->mem),
-      arg_int(batch),
-      arg_int(s->in.c),
-      arg_int(s->out.c),
-      arg_int(s->in.h),
-      arg_int(s->in.w),
-      arg_int(s->pool),
-      arg_float(algo_lowest(s)),
-  };
   const size_t local[3] = {(size_t)inst->param[GROUP_PX], (size_t)inst->param[GROUP_OC], 1};
   const size_t global[3] = {
       size_ceil_div(quad_pixels(s, batch), tile_px(inst->param)) * local[0],
       size_ceil_div(s->out.c, tile_oc(inst->param)) * local[1],
       1,
   };
-  return device_launch(inst->dev, &state->kernel, args, COUNT_OF(args), global, local);
+  return algo_launch_pooling_conv(inst, batch, in, out, global, local);
 }
 
 #define IMPLICIT_GEMM(text, stored_as, error, function)                                                              \

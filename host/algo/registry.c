@@ -20,6 +20,7 @@ static const algo *const registry[] = {
     &algo_conv_implicit_gemm_half_math,
     &algo_conv_implicit_gemm_half,
     &algo_conv_implicit_gemm,
+    &algo_conv_implicit_gemm_subgroup,
     &algo_conv_tiled,
     &algo_conv_im2col,
     &algo_conv_naive,
