@@ -218,15 +218,16 @@ __kernel void conv_f32_nchw_winograd_input(__global const float *restrict in,  /
 
 /* Groups: (tiles / TILE_T, out_channels / TILE_OC, FREQS). While a step is multiplied, the next is on its way into registers. */
 __kernel __attribute__((reqd_work_group_size(GROUP_T, GROUP_OC, 1))) void conv_f32_nchw_winograd_multiply(
-    __global float4 *scratch,           // v (FREQS, channels, tiles / 4), then p (FREQS, out_channels, tiles / 4)
-    __global const float4 *restrict u,  // (FREQS, channels, out_channels / 4)
+    __global const float4 *restrict v,          // (FREQS, channels, tiles / 4)
+    __global const float4 *restrict u,          // (FREQS, channels, out_channels / 4)
+    __global float4 *scratch,                   // the same memory: behind v it has p (FREQS, out_channels, tiles / 4)
     int channels, int out_channels, int tiles)  // padded
 {
   __local float4 v_tile[V_COUNT], u_tile[U_COUNT];
   const int lt = get_local_id(0), lo = get_local_id(1), item = lo * GROUP_T + lt, f = get_group_id(2);
   const int v_stride = tiles / 4, u_stride = out_channels / 4;
   const int t0 = (int)get_group_id(0) * T4, o0 = (int)get_group_id(1) * TILE_OC;
-  __global const float4 *v = scratch + f * channels * v_stride + t0;
+  v += f * channels * v_stride + t0;
   u += f * channels * u_stride + o0 / 4;
   float4 sum[ITEM_OC][ITEM_T4], next_v[LOADS(V_COUNT)], next_u[LOADS(U_COUNT)];
   EACH (o, ITEM_OC)

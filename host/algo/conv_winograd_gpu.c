@@ -382,8 +382,8 @@ static clvgg_status enqueue_part(algo_instance *inst, size_t first, size_t tiles
                               arg_int(tiles),      arg_int(s->in.c),           arg_int(z.channels), arg_int(s->in.h),
                               arg_int(s->in.w),    arg_int(z.tiles_y),         arg_int(z.tiles_x)};
   TRY(launch_transform(inst, &state->input, input, COUNT_OF(input), tiles, z.channels));
-  const device_arg multiply[] = {arg_buffer(workspace->mem), arg_buffer(w->panel[0].mem), arg_int(z.channels),
-                                 arg_int(z.out_channels), arg_int(tiles)};
+  const device_arg multiply[] = {arg_buffer(workspace->mem), arg_buffer(w->panel[0].mem), arg_buffer(workspace->mem),
+                                 arg_int(z.channels),        arg_int(z.out_channels),     arg_int(tiles)};
   size_t local[3];
   group(inst->param, local);
   TRY(device_launch(inst->dev, &state->common.kernel, multiply, COUNT_OF(multiply),
