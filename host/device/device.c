@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "device/identity.h"
 #include "device/internal.h"
 
 /* ---- errors */
@@ -104,6 +105,7 @@ static clvgg_device *allocate(void) {
     return NULL;
   }
   atomic_init(&dev->references, 1);
+  atomic_init(&dev->kernel_multiple, 0);
   atomic_init(&dev->used_clblast, false);
   atomic_init(&dev->bytes_in_use, 0);
   return dev;
@@ -121,6 +123,7 @@ static void destroy(clvgg_device *dev) {
   if (dev->queue != NULL) clReleaseCommandQueue(dev->queue);
   if (dev->context != NULL) clReleaseContext(dev->context);
   pthread_mutex_destroy(&dev->lock);
+  free(dev->extensions);
   free(dev);
 }
 
@@ -157,6 +160,7 @@ clvgg_status clvgg_device_open(const char *selector, clvgg_device **out) {
   if (dev != NULL) {
     dev->info = table.info[index];
     dev->id = table.id[index];
+    dev->extensions = discover_extensions(dev->id);
     dev->binaries = select_binary_use(&dev->info);
     status = connect(dev);
   }
@@ -182,6 +186,7 @@ static clvgg_status adopt(clvgg_device *dev, cl_context context, cl_command_queu
   if (of_queue != context)
     return base_fail(CLVGG_ERROR_ARGUMENT, "clvgg_device_wrap: the queue belongs to another context");
   TRY(discover_one(dev->id, &dev->info));
+  dev->extensions = discover_extensions(dev->id);
   dev->binaries = select_binary_use(&dev->info);
   if (properties & CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE)
     return base_fail(CLVGG_ERROR_ARGUMENT,
@@ -233,7 +238,17 @@ const clvgg_device_info *device_info(const clvgg_device *dev) {
 }
 
 void clvgg_device_get_info(const clvgg_device *device, clvgg_device_info *out) {
-  if (out != NULL) *out = device != NULL ? device->info : (clvgg_device_info){0};
+  if (out == NULL) return;
+  *out = device != NULL ? device->info : (clvgg_device_info){0};
+  if (device != NULL && out->preferred_multiple == 0) out->preferred_multiple = atomic_load(&device->kernel_multiple);
+}
+
+const char *clvgg_device_get_extensions(const clvgg_device *device) {
+  return device != NULL && device->extensions != NULL ? device->extensions : "";
+}
+
+uint64_t clvgg_kernel_digest(void) {
+  return identity_of_kernels();
 }
 
 /* ---- the queue */

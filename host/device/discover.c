@@ -183,9 +183,9 @@ static void read_lanes(cl_device_id id, clvgg_device_info *d) {
   /* Of several the compiler mostly takes 16. */
   for (size_t i = 0; i < COUNT_OF_SIZES && d->lanes < 16; i++)
     if (d->sub_group_sizes[i] > d->lanes && d->sub_group_sizes[i] <= 16) d->lanes = d->sub_group_sizes[i];
-  if (d->lanes == 0 && d->type == CLVGG_DEVICE_GPU &&
-      clGetDeviceInfo(id, CL_DEVICE_PREFERRED_WORK_GROUP_SIZE_MULTIPLE, sizeof multiple, &multiple, NULL) == CL_SUCCESS)
-    d->lanes = (unsigned)multiple;
+  if (clGetDeviceInfo(id, CL_DEVICE_PREFERRED_WORK_GROUP_SIZE_MULTIPLE, sizeof multiple, &multiple, NULL) == CL_SUCCESS)
+    d->preferred_multiple = (unsigned)multiple;
+  if (d->lanes == 0 && d->type == CLVGG_DEVICE_GPU) d->lanes = d->preferred_multiple;
 }
 
 static void read_availability(cl_device_id id, clvgg_device_info *d) {
@@ -262,6 +262,13 @@ clvgg_status discover_one(cl_device_id id, clvgg_device_info *out) {
     return base_fail(CLVGG_ERROR_DEVICE, "CL_DEVICE_PLATFORM: %s (%d)", device_code_name(code), (int)code);
   read_platform(platform, out);
   return read_device(id, out);
+}
+
+char *discover_extensions(cl_device_id id) {
+  cl_int code = CL_SUCCESS;
+  char *text = query_text(id, CL_DEVICE_EXTENSIONS, &code);
+  if (text != NULL) copy_text(text, text, strlen(text) + 1);
+  return text;
 }
 
 /* ---- the table of all devices */

@@ -20,9 +20,11 @@ struct clvgg_device {
   clvgg_device_info info;
   cl_device_id id;
   cl_context context;
-  cl_command_queue queue; /* in order */
-  bool wrapped;           /* context and queue are the application's */
-  bool profiling;         /* the queue gives event stamps */
+  cl_command_queue queue;      /* in order */
+  bool wrapped;                /* context and queue are the application's */
+  bool profiling;              /* the queue gives event stamps */
+  char *extensions;            /* NULL: not known */
+  atomic_uint kernel_multiple; /* the preferred multiple of a work-group's size that a kernel had; 0: none was built */
   atomic_bool used_clblast;
   _Atomic uint64_t bytes_in_use, bytes_peak; /* the peak since device_peak_restart */
   pthread_mutex_t lock;                      /* of what follows */
@@ -45,6 +47,8 @@ clvgg_status discover_devices(device_table *out);
 void discover_free(device_table *table);
 /* Capabilities of one device by its handle: a wrapped one. A failed query makes it unusable, with the reason. */
 clvgg_status discover_one(cl_device_id id, clvgg_device_info *out);
+/* The device's list of extensions, for free(); NULL when there is none to be had. */
+char *discover_extensions(cl_device_id id);
 /* The index of the device that selector means; NULL or "" means CLVGG_DEVICE, else the best. */
 clvgg_status discover_select(const device_table *table, const char *selector, size_t *index);
 

@@ -197,7 +197,7 @@ static clvgg_status find_program(clvgg_device *dev, const char *source, const ch
   return CLVGG_OK;
 }
 
-static clvgg_status make_kernel(const clvgg_device *dev, const built_program *p, const char *name, device_kernel *out) {
+static clvgg_status make_kernel(clvgg_device *dev, const built_program *p, const char *name, device_kernel *out) {
   cl_int code = CL_SUCCESS;
   cl_kernel kernel = clCreateKernel(p->program, name, &code);
   if (kernel == NULL) return device_fail(dev, code, "cannot create kernel %s of %s", name, p->source);
@@ -207,6 +207,10 @@ static clvgg_status make_kernel(const clvgg_device *dev, const built_program *p,
     clReleaseKernel(kernel);
     return device_fail(dev, code, "kernel %s: CL_KERNEL_WORK_GROUP_SIZE", name);
   }
+  size_t multiple = 0;
+  code = clGetKernelWorkGroupInfo(kernel, dev->id, CL_KERNEL_PREFERRED_WORK_GROUP_SIZE_MULTIPLE, sizeof multiple,
+                                  &multiple, NULL);
+  if (code == CL_SUCCESS && multiple > 0) atomic_store(&dev->kernel_multiple, (unsigned)multiple);
   out->kernel = kernel;
   out->max_work_group = most < dev->info.max_work_group ? most : dev->info.max_work_group;
   snprintf(out->name, sizeof out->name, "%s", name);

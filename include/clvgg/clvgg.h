@@ -124,6 +124,9 @@ typedef struct clvgg_device_info {
   unsigned sub_group_sizes[8];  /* that kernels can have, where the driver tells; the rest is 0 */
   uint64_t timer_resolution_ns; /* of event stamps */
   uint64_t cache_bytes;         /* of the cache in front of global memory; 0: none, or not known */
+  unsigned
+      preferred_multiple; /* of a work-group's size: CL_DEVICE_PREFERRED_WORK_GROUP_SIZE_MULTIPLE, or before OpenCL 3.0 a
+                                 * kernel's value, of an open device that has built one; 0: not known */
 } clvgg_device_info;
 
 /* Lists every device of every platform, unusable ones included (their reason says why). *devices is an array of *count
@@ -143,6 +146,11 @@ CLVGG_API clvgg_status clvgg_device_wrap(struct _cl_context *context, struct _cl
                                          clvgg_device **out);
 CLVGG_API void clvgg_device_close(clvgg_device **device);
 CLVGG_API void clvgg_device_get_info(const clvgg_device *device, clvgg_device_info *out);
+/* All extensions, separated by blanks, as the driver lists them; valid until the device closes. Never NULL. */
+CLVGG_API const char *clvgg_device_get_extensions(const clvgg_device *device);
+
+/* A number that changes with the source of any kernel in the library. */
+CLVGG_API uint64_t clvgg_kernel_digest(void);
 
 /* What a device can do at most, as measured. */
 typedef struct clvgg_roofline {

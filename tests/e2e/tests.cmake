@@ -1,7 +1,7 @@
 # The product as its users meet it: the program, the header, the installed package, the answers.
 # Read only by a sanitized build: drivers leak.
 set(lsan "LSAN_OPTIONS=suppressions=${CMAKE_CURRENT_LIST_DIR}/lsan.supp:print_suppressions=0:fast_unwind_on_malloc=0")
-foreach(name test_cli test_cli_images test_explain test_explain_tuning test_precision)
+foreach(name test_cli test_cli_images test_explain test_explain_tuning test_precision test_report)
   clvgg_test(e2e ${name})
   target_sources(${name} PRIVATE e2e/cli.c e2e/command.c)
   target_link_libraries(${name} PRIVATE PkgConfig::JANSSON m)
@@ -11,8 +11,9 @@ endforeach()
 target_link_libraries(test_precision PRIVATE clvgg_static)
 target_sources(test_explain_tuning PRIVATE e2e/page.c)
 target_compile_definitions(test_explain_tuning PRIVATE KERNEL_DIR="${PROJECT_SOURCE_DIR}/cl")
+target_compile_definitions(test_report PRIVATE KERNEL_DIR="${PROJECT_SOURCE_DIR}/cl")
 # The frames of PoCL's compiler, by which its leaks are known, are only found by slow unwinding.
-set_tests_properties(test_explain test_explain_tuning PROPERTIES
+set_tests_properties(test_explain test_explain_tuning test_report PROPERTIES
   ENVIRONMENT "CLVGG_CLI=$<TARGET_FILE:clvgg>;${lsan}")
 
 clvgg_test(e2e test_tune base store)

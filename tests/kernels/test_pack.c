@@ -208,6 +208,7 @@ static void panels_change_no_bit(void **state) {
 static void rows_are_stored_in_each_form(void **state) {
   (void)state;
   enum { LENGTH = 257, ROWS = 5 };
+  const size_t padded = 272;
   static const struct {
     algo_form form;
     size_t row_bytes; /* 272 weights, a scale, and up to the next multiple of 64 */
@@ -227,8 +228,8 @@ static void rows_are_stored_in_each_form(void **state) {
       const unsigned char *row = panel + r * cases[i].row_bytes;
       float want[272] = {0}, scale;
       layer_read_rows(&t.l, r, 1, want);
-      memcpy(&scale, row + 3 * 272, sizeof scale);
-      for (size_t k = 0; k < 272; k++) {
+      memcpy(&scale, row + 3 * padded, sizeof scale);
+      for (size_t k = 0; k < padded; k++) {
         float got;
         uint16_t half;
         int16_t high;
@@ -236,7 +237,7 @@ static void rows_are_stored_in_each_form(void **state) {
         memcpy(&half, row + 2 * k, sizeof half);
         memcpy(&high, row + 2 * k, sizeof high);
         if (cases[i].form == ALGO_F16) got = half_to_float(half);
-        if (cases[i].form == ALGO_F24) got = (float)(high * 256 + row[2 * 272 + k]) * scale;
+        if (cases[i].form == ALGO_F24) got = (float)(high * 256 + row[2 * padded + k]) * scale;
         const float allowed = cases[i].form == ALGO_F32 ? 0 : cases[i].form == ALGO_F16 ? 0x1p-11f : 0x1p-23f;
         if (fabsf(got - want[k]) > allowed) fail_msg("row %zu, element %zu is %g, expected %g", r, k, got, want[k]);
       }

@@ -2,53 +2,21 @@
 #include <stdio.h>
 
 #include "cli.h"
+#include "device_report.h"
 #include "output.h"
 #include "table.h"
 
 static const cli_usage usage = {
-    "devices", "",
+    "devices", "[FILE]",
     "Lists every device of every OpenCL platform. '*' marks the one that is used without -d; a device\n"
-    "that cannot be used says why. Memory is in MiB (local: KiB).\n",
+    "that cannot be used says why. Memory is in MiB (local: KiB).\n"
+    "With --report it writes all about one device to FILE, or prints it: what the device says of itself,\n"
+    "its measured limits, which algorithms are right on it, the plans and times of two networks. It has no\n"
+    "names of users, computers or folders, and is meant to be sent in; docs/porting.md says how.\n",
     "  clvgg devices\n"
-    "  clvgg devices --json\n",
-    0};
-
-static json_t *device_json(const clvgg_device_info *d) {
-  json_t *o = json_object();
-  json_object_set_new(o, "id", json_text(d->id));
-  json_object_set_new(o, "platform", json_text(d->platform));
-  json_object_set_new(o, "platform_version", json_text(d->platform_version));
-  json_object_set_new(o, "name", json_text(d->name));
-  json_object_set_new(o, "vendor", json_text(d->vendor));
-  json_object_set_new(o, "driver", json_text(d->driver));
-  json_object_set_new(o, "opencl_version", json_text(d->opencl_version));
-  json_object_set_new(o, "opencl_c", json_text(d->opencl_c));
-  json_object_set_new(o, "type", json_text(cli_device_type(d->type)));
-  json_object_set_new(o, "compute_units", json_integer(d->compute_units));
-  json_object_set_new(o, "clock_mhz", json_integer(d->clock_mhz));
-  json_object_set_new(o, "global_bytes", json_integer((json_int_t)d->global_bytes));
-  json_object_set_new(o, "max_alloc_bytes", json_integer((json_int_t)d->max_alloc_bytes));
-  json_object_set_new(o, "local_bytes", json_integer((json_int_t)d->local_bytes));
-  json_object_set_new(o, "local_is_dedicated", json_boolean(d->local_is_dedicated));
-  json_object_set_new(o, "max_work_group", json_integer((json_int_t)d->max_work_group));
-  json_t *items = json_array();
-  for (int i = 0; i < 3; i++) json_array_append_new(items, json_integer((json_int_t)d->max_work_item[i]));
-  json_object_set_new(o, "max_work_item", items);
-  json_object_set_new(o, "native_float_width", json_integer(d->native_float_width));
-  json_object_set_new(o, "preferred_float_width", json_integer(d->preferred_float_width));
-  json_object_set_new(o, "base_align_bytes", json_integer(d->base_align_bytes));
-  json_object_set_new(o, "fp16", json_boolean(d->fp16));
-  json_object_set_new(o, "fp64", json_boolean(d->fp64));
-  json_object_set_new(o, "subgroups", json_boolean(d->subgroups));
-  json_object_set_new(o, "images", json_boolean(d->images));
-  json_object_set_new(o, "unified_memory", json_boolean(d->unified_memory));
-  json_object_set_new(o, "max_iterations", json_integer((json_int_t)d->max_iterations));
-  json_object_set_new(o, "software_rasteriser", json_boolean(d->software_rasteriser));
-  json_object_set_new(o, "usable", json_boolean(d->usable));
-  json_object_set_new(o, "reason", json_text(d->reason));
-  json_object_set_new(o, "default", json_boolean(d->is_default));
-  return o;
-}
+    "  clvgg devices --json\n"
+    "  clvgg devices --report report.json -d gpu\n",
+    CLI_HAS_DEVICE};
 
 static void print_table(const clvgg_device_info *devices, size_t count) {
   static const table_column columns[] = {{"", 0},      {"Id", 0},    {"Type", 0}, {"Units", 1}, {"Memory", 1},
@@ -77,14 +45,11 @@ static void print_table(const clvgg_device_info *devices, size_t count) {
   table_free(&t);
 }
 
-int cmd_devices(int argc, char **argv) {
-  cli_shared shared;
-  int first = 0, code = cli_parse(&usage, NULL, 0, &shared, argc, argv, &first);
-  if (code != CLI_GO_ON) return code;
+static int list_devices(const cli_shared *shared) {
   clvgg_device_info *devices = NULL;
   size_t count = 0;
   if (clvgg_device_list(&devices, &count)) return cli_library_error();
-  if (shared.json) {
+  if (shared->json) {
     json_t *list = json_array();
     for (size_t i = 0; i < count; i++) json_array_append_new(list, device_json(&devices[i]));
     output_json(list);
@@ -93,4 +58,47 @@ int cmd_devices(int argc, char **argv) {
   }
   clvgg_device_list_free(devices);
   return CLI_DONE;
+}
+
+/* 1: path holds the report, which is released. */
+static int write_report(json_t *report, output_file *file) {
+  const int ok = report && !json_dumpf(report, file->stream, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) &&
+                 fputc('\n', file->stream) != EOF;
+  json_decref(report);
+  if (!ok) cli_error("%s: cannot write the report", file->path);
+  return ok && output_commit(file);
+}
+
+/* What is wrong on the device is in the report, and no failure of its making. */
+static int report_device(const cli_shared *shared, int quick, const char *path) {
+  clvgg_device *device = NULL;
+  output_file file = {0};
+  size_t failed = 0;
+  int ok = 0;
+  if (path && !output_open(&file, path)) return CLI_FAILED;
+  if (cli_open_device(shared, &device)) {
+    json_t *report = device_report(device, quick, &failed);
+    ok = path ? write_report(report, &file) : output_json(report);
+    if (ok && failed) cli_error("note: %zu checks failed on this device; the report says which", failed);
+  }
+  output_drop(&file);
+  clvgg_device_close(&device);
+  return ok ? CLI_DONE : CLI_FAILED;
+}
+
+int cmd_devices(int argc, char **argv) {
+  cli_shared shared;
+  int report = 0, quick = 0;
+  const cli_option options[] = {
+      {0, "report", NULL, "write all about one device, to FILE or to standard output", CLI_FLAG, &report, 0, 0},
+      {0, "quick", NULL, "leave out VGG-16, which needs 700 MB", CLI_FLAG, &quick, 0, 0},
+  };
+  int first = 0, code = cli_parse(&usage, options, CLI_LENGTH(options), &shared, argc, argv, &first);
+  if (code != CLI_GO_ON) return code;
+  if (argc - first > (report ? 1 : 0))
+    return cli_wrong_usage("devices", "'%s' is too much: %s", argv[argc - 1],
+                           report ? "one file is expected" : "a file goes with --report");
+  if (!report && (shared.device || quick))
+    return cli_wrong_usage("devices", "--%s goes with --report", quick ? "quick" : "device");
+  return report ? report_device(&shared, quick, first < argc ? argv[first] : NULL) : list_devices(&shared);
 }

@@ -136,7 +136,13 @@ static int explain(clvgg_device *device, const clvgg_model *model, const explain
   return 1;
 }
 
-static void free_report(explain_report *r) {
+int explain_measure(clvgg_device *device, const clvgg_model *model, explain_report *out) {
+  const cli_shared shared = {0};
+  const explain_options o = {.shared = &shared, .batch = 1, .runs = DEFAULT_RUNS};
+  return explain(device, model, &o, out);
+}
+
+void explain_free(explain_report *r) {
   for (size_t i = 0; r->steps && i < r->engine.layers; i++) clvgg_alternatives_free(r->steps[i].alternatives);
   clvgg_tune_history_free(r->history);
   free(r->steps);
@@ -169,7 +175,7 @@ static int explain_all(const explain_options *o) {
     ok = (o->arch || cli_open_model(shared, NULL, &model)) && cli_open_device(shared, &device) &&
          explain(device, model, o, &r) && show(&r, o, &page);
   output_drop(&page);
-  free_report(&r);
+  explain_free(&r);
   clvgg_model_close(&model);
   clvgg_device_close(&device);
   return ok;

@@ -2,6 +2,7 @@
 #ifndef CLVGG_TOOLS_EXPLAIN_H
 #define CLVGG_TOOLS_EXPLAIN_H
 
+#include <jansson.h>
 #include <stdio.h>
 
 #include "clvgg/clvgg.h"
@@ -40,6 +41,12 @@ size_t explain_runners_up(const explain_step *s);
 #define EXPLAIN_SLOWER_BYTES 24
 char *explain_slower(const clvgg_alternative *a, char out[EXPLAIN_SLOWER_BYTES]);
 
+/* Measures as clvgg explain does without options. 1: done; 0: reported. Both take explain_free. */
+int explain_measure(clvgg_device *device, const clvgg_model *model, explain_report *out);
+void explain_free(explain_report *r);
+
+/* What --json prints. */
+json_t *explain_json(const explain_report *r);
 /* To standard output. */
 void explain_print_json(const explain_report *r);
 void explain_print_table(const explain_report *r);

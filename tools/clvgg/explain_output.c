@@ -98,7 +98,7 @@ static json_t *step_json(const explain_report *r, const explain_step *s) {
   return o;
 }
 
-void explain_print_json(const explain_report *r) {
+json_t *explain_json(const explain_report *r) {
   json_t *o = json_object(), *layers = json_array(), *history = json_array();
   json_object_set_new(o, "device", json_text(r->device.name));
   json_object_set_new(o, "device_id", json_text(r->device.id));
@@ -118,7 +118,11 @@ void explain_print_json(const explain_report *r) {
   json_object_set_new(o, "total_ms", json_number(explain_sum(r, NULL).ms));
   for (size_t i = 0; i < r->history_count; i++) json_array_append_new(history, event_json(&r->history[i]));
   json_object_set_new(o, "history", history);
-  output_json(o);
+  return o;
+}
+
+void explain_print_json(const explain_report *r) {
+  output_json(explain_json(r));
 }
 
 /* ---- tables */
