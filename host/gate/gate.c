@@ -8,59 +8,9 @@
 #include "base/hash.h"
 #include "gate/internal.h"
 #include "tune/rows.h"
-#include "tune/tuned.h"
 
 /* A less exact precision is worth it when it is faster by more than chance. */
 #define WORTH_RATIO 0.98
-
-/* ---- plans */
-
-static clvgg_precision plan_precision(const plan *p) {
-  static const clvgg_precision precisions[] = {[ALGO_F32] = CLVGG_PRECISION_F32,
-                                               [ALGO_F24] = CLVGG_PRECISION_F24W,
-                                               [ALGO_F16] = CLVGG_PRECISION_F16W,
-                                               [ALGO_F16_MATH] = CLVGG_PRECISION_F16};
-  algo_form form = ALGO_F32;
-  for (size_t i = 0; i < p->count; i++)
-    if (p->steps[i].algo->form > form) form = p->steps[i].algo->form;
-  return precisions[form];
-}
-
-static clvgg_status make_candidate(const gate *g, clvgg_precision precision, gate_candidate *out) {
-  clvgg_engine_options options = g->options;
-  options.precision = precision;
-  *out = (gate_candidate){.precision = precision, .stored = g->stored};
-  return tuned_plan(g->dev, g->layers, g->count, &options, &out->stored, &out->plan);
-}
-
-/* f32's plan, once. */
-static clvgg_status need_exact(gate *g) {
-  return g->exact.plan.count ? CLVGG_OK : make_candidate(g, CLVGG_PRECISION_F32, &g->exact);
-}
-
-/* Of two precisions with the same plan the one that is asked for by the more exact name does. */
-static bool is_new(const gate *g, const gate_candidate *one) {
-  const uint64_t digest = memory_plan(HASH_START, &one->plan);
-  bool is_new = digest != memory_plan(HASH_START, &g->exact.plan);
-  for (size_t i = 0; i < g->other_count; i++) is_new = is_new && digest != memory_plan(HASH_START, &g->others[i].plan);
-  return is_new;
-}
-
-static clvgg_status make_all(gate *g) {
-  static const clvgg_precision all[] = {CLVGG_PRECISION_F24W, CLVGG_PRECISION_F16W, CLVGG_PRECISION_F16};
-  const bool automatic = g->options.precision == CLVGG_PRECISION_AUTO;
-  if (automatic) TRY(need_exact(g));
-  for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-    gate_candidate *one = &g->others[g->other_count];
-    if (!automatic && all[i] != g->options.precision) continue;
-    TRY(make_candidate(g, all[i], one));
-    if (!automatic || is_new(g, one))
-      g->other_count++;
-    else
-      plan_free(&one->plan);
-  }
-  return CLVGG_OK;
-}
 
 /* ---- cases */
 
@@ -90,13 +40,13 @@ static clvgg_status open_memory(gate *g) {
 
 static clvgg_status end_with(gate *g, const gate_candidate *one, const clvgg_accuracy *accuracy, gate_result *out) {
   *out = (gate_result){.accuracy = *accuracy, .opened = one->precision};
-  out->accuracy.precision = plan_precision(&one->plan);
+  out->accuracy.precision = gate_plan_precision(&one->plan);
   return gate_run_plan(g, &one->plan);
 }
 
 /* A less exact plan, or one that turned out to have nothing less exact in it, that was not compared. */
 static clvgg_status end_unchecked(gate *g, const gate_candidate *one, const char *why, gate_result *out) {
-  const bool is_exact = plan_precision(&one->plan) == CLVGG_PRECISION_F32;
+  const bool is_exact = gate_plan_precision(&one->plan) == CLVGG_PRECISION_F32;
   clvgg_accuracy accuracy = {.compared = is_exact ? CLVGG_PRECISION_F32 : one->precision,
                              .state = is_exact ? CLVGG_ACCURACY_EXACT : CLVGG_ACCURACY_UNCHECKED};
   snprintf(accuracy.reason, sizeof accuracy.reason, "%s", why);
@@ -117,7 +67,7 @@ static void mark_refused(plan *exact, const gate_candidate *refused) {
 }
 
 static clvgg_status end_refused(gate *g, const gate_candidate *refused, gate_result *out) {
-  TRY(need_exact(g));
+  TRY(gate_make_exact(g));
   base_log("device '%s': %s; the plan is f32", device_info(g->dev)->name, refused->accuracy.reason);
   mark_refused(&g->exact.plan, refused);
   return end_with(g, &g->exact, &refused->accuracy, out);
@@ -182,14 +132,12 @@ static clvgg_status end_as_before(gate *g, const clvgg_accuracy *accuracy, gate_
 static clvgg_status open_one(gate *g, gate_result *out) {
   gate_candidate *one = &g->others[0];
   bool compared = true;
-  if (plan_precision(&one->plan) == CLVGG_PRECISION_F32)
+  if (gate_plan_precision(&one->plan) == CLVGG_PRECISION_F32)
     return end_unchecked(g, one, "the device has no faster algorithm in this precision", out);
   if (g->wish == TRUST_ALWAYS) return end_unchecked(g, one, "CLVGG_TRUST=always", out);
   TRY(open_memory(g));
   if (!memory_find(g->verdicts, one->what, &one->accuracy)) {
-    TRY(need_exact(g));
-    if (plan_precision(&g->exact.plan) != CLVGG_PRECISION_F32)
-      return end_unchecked(g, one, "its algorithms were asked for by name", out);
+    TRY(gate_make_exact(g));
     TRY(gate_compare(g, &compared));
   }
   if (!compared) return end_without_exact(g, out);
@@ -199,7 +147,7 @@ static clvgg_status open_one(gate *g, gate_result *out) {
 static clvgg_status open_fastest(gate *g, gate_result *out) {
   clvgg_accuracy accuracy;
   bool compared = true;
-  if (g->other_count == 0 || plan_precision(&g->exact.plan) != CLVGG_PRECISION_F32)
+  if (g->other_count == 0)
     return end_unchecked(g, &g->exact, "the device has no faster algorithm in another precision", out);
   TRY(open_memory(g));
   if (memory_find(g->verdicts, g->choice, &accuracy)) return end_as_before(g, &accuracy, out);
@@ -210,14 +158,14 @@ static clvgg_status open_fastest(gate *g, gate_result *out) {
 static clvgg_status open_any(gate *g, gate_result *out) {
   switch (g->options.precision) {
     case CLVGG_PRECISION_F32:
-      TRY(need_exact(g));
-      return end_unchecked(g, &g->exact, plan_precision(&g->exact.plan) ? "its algorithms were asked for by name" : "",
-                           out);
+      TRY(gate_make_exact(g));
+      return end_unchecked(g, &g->exact,
+                           gate_plan_precision(&g->exact.plan) ? "its algorithms were asked for by name" : "", out);
     case CLVGG_PRECISION_AUTO:
-      TRY(make_all(g));
+      TRY(gate_make_others(g));
       return open_fastest(g, out);
     default:
-      TRY(make_all(g));
+      TRY(gate_make_others(g));
       return open_one(g, out);
   }
 }

@@ -1,4 +1,4 @@
-/* What gate.c and compare.c share: plans in several precisions, and the engine that runs them. */
+/* What the files of this folder share: plans in several precisions, and the engine that runs them. */
 #ifndef CLVGG_GATE_INTERNAL_H
 #define CLVGG_GATE_INTERNAL_H
 
@@ -45,6 +45,13 @@ static inline bool gate_is_fault(clvgg_status status) {
   return status == CLVGG_ERROR_DEVICE || status == CLVGG_ERROR_BUILD || status == CLVGG_ERROR_TOO_LARGE ||
          status == CLVGG_ERROR_UNSUPPORTED;
 }
+
+/* The least exact form in it. */
+clvgg_precision gate_plan_precision(const plan *p);
+/* f32's plan, if it is not there yet. */
+clvgg_status gate_make_exact(gate *g);
+/* The other plan, or with AUTO f32's and all those that differ. */
+clvgg_status gate_make_others(gate *g);
 
 /* Makes the engine run the plan, opening it where there is none yet. */
 clvgg_status gate_run_plan(gate *g, const plan *p);

@@ -360,7 +360,7 @@ CLVGG_API clvgg_status clvgg_engine_get_layer(const clvgg_engine *engine, size_t
  *
  * Before an engine uses another precision than F32, the network runs sample images (clvgg_engine_options) in f32 and in that
  * precision, on the same device. It is used only where
- *  - the logits' relative error is within clvgg_accuracy's limit: 1e-5 for F24W, 2e-3 for F16W, 1e-2 for F16; and
+ *  - the logits' relative error is within clvgg_accuracy's limit: 2e-5 for F24W, 2e-3 for F16W, 1e-2 for F16; and
  *  - on every image whose f32 answer is decided, the first class and the set of the first five are the same. It is decided where the
  *    difference between the logits that come next to each other there, of the first and second or the fifth and sixth, is larger
  *    than errors at the limit can explain: four times the limit of the image's root mean square logit.

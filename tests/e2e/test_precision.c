@@ -63,18 +63,6 @@ static void write_model(const char *name, float scale) {
   free(file);
 }
 
-/* ---- what a device can do */
-
-/* Only for CPUs are there algorithms that store weights in fewer bits. */
-static int has_fewer_bits(void) {
-  clvgg_device *device = NULL;
-  clvgg_device_info info;
-  assert_int_equal(clvgg_device_open(NULL, &device), CLVGG_OK);
-  clvgg_device_get_info(device, &info);
-  clvgg_device_close(&device);
-  return info.type == CLVGG_DEVICE_CPU && !info.software_rasteriser;
-}
-
 /* The only result of a bench run in JSON; the caller releases it. */
 static json_t *bench(const char *model, const char *precision) {
   run("bench --json -m %s -n 1 --precision %s", model, precision);
@@ -83,6 +71,20 @@ static json_t *bench(const char *model, const char *precision) {
   assert_int_equal(json_array_size(list), 1);
   json_decref(list);
   return result;
+}
+
+/* ---- what a device can do */
+
+/* Whether it has algorithms that store weights in fewer bits, and takes them. */
+static int has_fewer_bits(void) {
+  static int known = -1;
+  if (known >= 0) return known;
+  setenv("CLVGG_TRUST", "always", 1);
+  json_t *result = bench(BUNDLED, "f24w");
+  unsetenv("CLVGG_TRUST");
+  known = strcmp(text(result, "precision"), "f32") != 0;
+  json_decref(result);
+  return known;
 }
 
 static const json_t *accuracy(const json_t *result) {
@@ -263,6 +265,33 @@ static void auto_uses_what_passes(void **state) {
   json_decref(result);
 }
 
+/* Algorithms by their names: the plan that they are compared with has none of them. */
+static void names_are_compared_too(void **state) {
+  (void)state;
+  if (!has_fewer_bits()) return;
+  char model[4096];
+  write_model("tiny-weights.safetensors", 3e-6f);
+  make_path(model, "tiny-weights.safetensors");
+  run("bench --json -m %s -n 1 --precision f16w --algorithm fc_f16w_gemv,conv_f32_nchw_direct", model);
+  expect_code(0);
+  json_t *list = parse();
+  const json_t *result = json_array_get(list, 0);
+  assert_string_equal(text(result, "precision"), "f32");
+  assert_true(json_is_false(field(accuracy(result), "passed", JSON_TRUE)));
+  assert_string_equal(text(json_array_get(field(result, "layers", JSON_ARRAY), 0), "algorithm"),
+                      "conv_f32_nchw_direct");
+  json_decref(list);
+  /* Without a precision, a name is an order. */
+  run("bench --json -m %s -n 1 --algorithm fc_f16w_gemv", model);
+  expect_code(0);
+  list = parse();
+  result = json_array_get(list, 0);
+  assert_string_equal(text(result, "precision"), "f16w");
+  assert_true(json_is_null(field(accuracy(result), "passed", JSON_NULL)));
+  assert_non_null(strstr(text(accuracy(result), "reason"), "by name"));
+  json_decref(list);
+}
+
 /* ---- the library */
 
 typedef struct opened {
@@ -392,6 +421,7 @@ int main(void) {
       cmocka_unit_test(unchecked_is_what_was_asked_for),
       cmocka_unit_test(samples_are_read),
       cmocka_unit_test(auto_uses_what_passes),
+      cmocka_unit_test(names_are_compared_too),
       cmocka_unit_test(the_callers_samples_decide),
       cmocka_unit_test(a_refused_engine_is_f32),
       cmocka_unit_test(older_options_do),
