@@ -14,6 +14,7 @@ static const algo *const registry[] = {
     &algo_conv_direct_image,
     &algo_conv_direct_pixels,
     &algo_conv_direct,
+    &algo_conv_mma,
     &algo_conv_implicit_gemm_half_math,
     &algo_conv_implicit_gemm_half,
     &algo_conv_implicit_gemm,

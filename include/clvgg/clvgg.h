@@ -119,6 +119,7 @@ typedef struct clvgg_device_info {
   int usable;              /* 1: clvgg can run on it */
   char reason[256];        /* why it is not usable, else "" */
   int is_default;          /* 1: what clvgg_device_open(NULL) would open */
+  int nvidia_capability; /* compute capability of an NVIDIA GPU times 10, 86 for 8.6; 0: another device, or not known */
 } clvgg_device_info;
 
 /* Lists every device of every platform, unusable ones included (their reason says why). *devices is an array of *count
