@@ -21,8 +21,8 @@ void algo_state_release(algo_instance *inst) {
   inst->state = NULL;
 }
 
-static clvgg_status build(const algo_instance *inst, const char *source, const char *name, const char *more,
-                          device_kernel *out) {
+clvgg_status algo_build_with(const algo_instance *inst, const char *source, const char *name, const char *more,
+                             device_kernel *out) {
   char options[512] = "";
   size_t used = 0;
   for (size_t i = 0; inst->algo->params && inst->algo->params[i].name; i++)
@@ -34,7 +34,7 @@ static clvgg_status build(const algo_instance *inst, const char *source, const c
 }
 
 clvgg_status algo_build(const algo_instance *inst, const char *source, const char *name, device_kernel *out) {
-  return build(inst, source, name, "", out);
+  return algo_build_with(inst, source, name, "", out);
 }
 
 clvgg_status algo_build_group(algo_instance *inst, const char *source, size_t dimensions) {
@@ -48,7 +48,7 @@ clvgg_status algo_build_group_with(algo_instance *inst, const char *source, size
     if (!algo_supports(inst->algo, device_info(inst->dev), &inst->problem, inst->param, why))
       return base_fail(CLVGG_ERROR_UNSUPPORTED, "%s (%s): %s", inst->algo->name,
                        algo_params_text(inst->algo, inst->param, params, sizeof params), why);
-    TRY(build(inst, source, inst->algo->name, more, kernel));
+    TRY(algo_build_with(inst, source, inst->algo->name, more, kernel));
     size_t items = 1, larger = dimensions;
     for (size_t i = 0; i < dimensions; i++) {
       items *= (size_t)inst->param[i];

@@ -12,6 +12,7 @@
 extern const algo algo_conv_naive, algo_conv_direct, algo_conv_tiled, algo_conv_im2col;
 extern const algo algo_conv_implicit_gemm, algo_conv_implicit_gemm_half, algo_conv_implicit_gemm_half_math,
     algo_conv_implicit_gemm_subgroup;
+extern const algo algo_conv_mma;
 extern const algo algo_maxpool_naive, algo_avgpool_naive, algo_softmax_naive;
 extern const algo algo_fc_naive, algo_fc_tiled, algo_fc_tiled_int24, algo_fc_tiled_half, algo_fc_clblast;
 extern const algo algo_fc_subgroup, algo_fc_subgroup_half;
@@ -40,6 +41,9 @@ void algo_state_release(algo_instance *inst);
 
 /* Builds a kernel with -D NAME=VALUE for every parameter. */
 clvgg_status algo_build(const algo_instance *inst, const char *source, const char *name, device_kernel *out);
+/* Likewise, with more options: "" or " -DNAME ...". */
+clvgg_status algo_build_with(const algo_instance *inst, const char *source, const char *name, const char *more,
+                             device_kernel *out);
 
 /* The same for the algorithm's own kernel, when its first dimensions parameters are its work-group's size: as long as the
  * built kernel allows only smaller groups, the last dimension that can be is halved, in inst->param too. */

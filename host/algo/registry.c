@@ -17,6 +17,7 @@ static const algo *const registry[] = {
     &algo_conv_winograd_gpu_fused,
     &algo_conv_winograd_gpu,
     &algo_conv_direct,
+    &algo_conv_mma,
     &algo_conv_implicit_gemm_half_math,
     &algo_conv_implicit_gemm_half,
     &algo_conv_implicit_gemm,

@@ -19,6 +19,11 @@
 #ifndef CL_PLATFORM_NOT_FOUND_KHR
 #define CL_PLATFORM_NOT_FOUND_KHR (-1001)
 #endif
+/* Of cl_nv_device_attribute_query. */
+#ifndef CL_DEVICE_COMPUTE_CAPABILITY_MAJOR_NV
+#define CL_DEVICE_COMPUTE_CAPABILITY_MAJOR_NV 0x4000
+#define CL_DEVICE_COMPUTE_CAPABILITY_MINOR_NV 0x4001
+#endif
 
 #define COUNT_OF_SIZES (sizeof((clvgg_device_info *)NULL)->sub_group_sizes / sizeof(unsigned))
 
@@ -157,6 +162,14 @@ static bool version_at_least(const char *text, int major, int minor) {
   return found_major > major || (found_major == major && found_minor >= minor);
 }
 
+static void read_nvidia_capability(cl_device_id id, clvgg_device_info *d) {
+  cl_uint major = 0, minor = 0;
+  if (clGetDeviceInfo(id, CL_DEVICE_COMPUTE_CAPABILITY_MAJOR_NV, sizeof major, &major, NULL) == CL_SUCCESS &&
+      clGetDeviceInfo(id, CL_DEVICE_COMPUTE_CAPABILITY_MINOR_NV, sizeof minor, &minor, NULL) == CL_SUCCESS &&
+      major < 1000 && minor < 10)
+    d->nvidia_capability = (int)(major * 10 + minor);
+}
+
 static void read_extensions(cl_device_id id, clvgg_device_info *d) {
   cl_int code = CL_SUCCESS;
   char *list = query_text(id, CL_DEVICE_EXTENSIONS, &code);
@@ -167,6 +180,7 @@ static void read_extensions(cl_device_id id, clvgg_device_info *d) {
   d->fp16 = has_word(list, "cl_khr_fp16");
   d->fp64 = has_word(list, "cl_khr_fp64");
   d->subgroups = has_word(list, "cl_khr_subgroups") || has_word(list, "cl_intel_subgroups");
+  if (has_word(list, "cl_nv_device_attribute_query")) read_nvidia_capability(id, d);
   free(list);
 }
 

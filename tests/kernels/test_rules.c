@@ -18,7 +18,8 @@ static clvgg_device_info make_device(clvgg_device_type type, size_t group, uint6
                              .max_work_item = {group, group, group},
                              .native_float_width = 4,
                              .fp16 = 1,
-                             .subgroups = 1};
+                             .subgroups = 1,
+                             .nvidia_capability = 80};
 }
 
 static const layer_shape vgg[] = {
@@ -91,6 +92,8 @@ static void choices_fit_any_device(void **state) {
               if (a->op != vgg[s].op || (strstr(a->name, "clblast") && !device_has_clblast())) continue;
               /* A library's kernels, which small devices cannot run. */
               if (strstr(a->name, "clblast") && (groups[g] < 64 || locals[k] < 16384)) continue;
+              /* A warp and its tiles, which any NVIDIA GPU has. */
+              if (strcmp(a->name, "conv_f16_nchw_mma") == 0 && (groups[g] < 64 || locals[k] < 16384)) continue;
               const clvgg_device_info dev = make_device((clvgg_device_type)type, groups[g], locals[k]);
               const algo_problem problem = {.shape = vgg[s], .batch = batch, .block = algo_block(&dev)};
               /* Blocked activations are for CPUs, and the first layer's algorithm for images. */
@@ -119,6 +122,27 @@ static void refused(const char *name, const clvgg_device_info *dev, const algo_p
   if (first_param) param[0] = first_param;
   if (algo_supports(a, dev, p, param, why)) fail_msg("%s should be refused (%s)", name, word);
   if (!strstr(why, word)) fail_msg("%s is refused with '%s', which does not say '%s'", name, why, word);
+}
+
+/* Which conv_f16_nchw_mma has need of; not of arithmetic in half precision. */
+static void tensor_units_are_asked_for(const clvgg_device_info *like, const algo_problem *p) {
+  static const struct {
+    int capability, k_step;
+    const char *refusal; /* NULL: supported */
+  } cases[] = {{0, 0, "NVIDIA"}, {70, 0, "7.5"}, {75, 8, NULL}, {75, 16, "8.0"},
+               {80, 16, NULL},   {80, 8, NULL},  {121, 0, NULL}};
+  const algo *a = algo_find("conv_f16_nchw_mma");
+  clvgg_device_info dev = *like;
+  for (size_t i = 0; i < COUNT(cases); i++) {
+    int param[ALGO_MAX_PARAMS] = {0};
+    char why[ALGO_WHY_BYTES] = "";
+    dev.nvidia_capability = cases[i].capability;
+    a->choose(&dev, p, param);
+    if (cases[i].k_step) param[5] = cases[i].k_step;
+    const bool supported = algo_supports(a, &dev, p, param, why);
+    if (supported != !cases[i].refusal || (!supported && !strstr(why, cases[i].refusal)))
+      fail_msg("capability %d, K_STEP=%d: %s", cases[i].capability, param[5], supported ? "supported" : why);
+  }
 }
 
 static void reasons_are_given(void **state) {
@@ -166,6 +190,7 @@ static void reasons_are_given(void **state) {
   dev.max_alloc_bytes = UINT64_MAX;
   dev.fp16 = 0;
   refused("conv_f16_nchw_implicit_gemm", &dev, &p, 0, "cl_khr_fp16");
+  tensor_units_are_asked_for(&dev, &p);
 
   dev = make_device(CLVGG_DEVICE_GPU, 64, 16384);
   p = (algo_problem){.shape = fc_shape((shape3){64, 1, 1}, 10, true), .batch = 1};

@@ -17,7 +17,7 @@ clvgg_test(kernels test_trust base image checkpoint network reference device alg
 clvgg_test(kernels test_rules algo device network checkpoint base)
 clvgg_test(kernels test_pack algo device network checkpoint base)
 clvgg_test(kernels test_kernels algo device reference network checkpoint base)
-target_sources(test_kernels PRIVATE kernels/guarded.c kernels/suite.c)
+target_sources(test_kernels PRIVATE kernels/emulated_mma.c kernels/guarded.c kernels/suite.c)
 set_tests_properties(test_kernels PROPERTIES TIMEOUT 1200) # it compiles some hundred kernels
 
 # The same on a device with the least that OpenCL 1.2 GPUs have; CLVGG_DEVICE_LIMITS is explained in host/device/select.c.
@@ -61,5 +61,5 @@ endif()
 clvgg_test(kernels test_cached base device)
 set_tests_properties(test_cached PROPERTIES SKIP_RETURN_CODE 77)
 clvgg_test(kernels test_nan algo device network checkpoint base)
-target_sources(test_nan PRIVATE kernels/guarded.c)
+target_sources(test_nan PRIVATE kernels/emulated_mma.c kernels/guarded.c)
 
