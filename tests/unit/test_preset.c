@@ -297,17 +297,19 @@ static void own_suggestions_can_run(void **state) {
   static const struct {
     const char *vendor, *platform;
     size_t group;
-  } gpus[] = {{"NVIDIA Corporation", "NVIDIA CUDA", 1024},
-              {"Advanced Micro Devices, Inc.", "AMD Accelerated Parallel Processing", 256},
-              {"AMD", "rusticl", 256},
-              {"Intel(R) Corporation", "Intel(R) OpenCL Graphics", 256},
-              {"ARM", "ARM Platform", 64}};
+    int subgroups;
+  } gpus[] = {{"NVIDIA Corporation", "NVIDIA CUDA", 1024, 0},
+              {"Advanced Micro Devices, Inc.", "AMD Accelerated Parallel Processing", 256, 1},
+              {"AMD", "rusticl", 256, 0},
+              {"Intel(R) Corporation", "Intel(R) OpenCL Graphics", 256, 1},
+              {"ARM", "ARM Platform", 64, 0}};
   setenv("CLVGG_DATA_DIR", HOST_DATA_DIR, 1);
   layer layers[5];
   make_layers(layers);
   for (size_t i = 0; i < sizeof gpus / sizeof *gpus; i++) {
     clvgg_device_info dev = vendors(CLVGG_DEVICE_GPU, gpus[i].vendor, gpus[i].platform);
     dev.max_work_group = dev.max_work_item[0] = dev.max_work_item[1] = dev.max_work_item[2] = gpus[i].group;
+    dev.subgroups = gpus[i].subgroups;
     tune_task task = {.options.max_batch = 8};
     assert_int_equal(preset_suggest(&dev, layers, 5, &task), CLVGG_OK);
     assert_int_equal(lines.count, 0);
