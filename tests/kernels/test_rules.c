@@ -191,6 +191,10 @@ static void reasons_are_given(void **state) {
   dev.fp16 = 0;
   refused("conv_f16_nchw_implicit_gemm", &dev, &p, 0, "cl_khr_fp16");
   tensor_units_are_asked_for(&dev, &p);
+  dev.max_alloc_bytes = 512 * 512 * 16 * 4 - 1; /* F(2, 3)'s */
+  refused("conv_f32_nchw_winograd", &dev, &p, 0, "transformed weights");
+  refused("conv_f32_nchw_winograd_fused", &dev, &p, 0, "transformed weights");
+  dev.max_alloc_bytes = UINT64_MAX;
 
   dev = make_device(CLVGG_DEVICE_GPU, 64, 16384);
   p = (algo_problem){.shape = fc_shape((shape3){64, 1, 1}, 10, true), .batch = 1};
@@ -221,6 +225,29 @@ static void workspace_is_bounded(void **state) {
   assert_int_equal(algo_workspace_bytes(algo_find("conv_f32_nchw_naive"), &dev, &p, param), 0);
 }
 
+/* The plan makes room for the parameters that it chose; the built kernel may turn out to allow only smaller groups. */
+static void smaller_groups_need_no_more_workspace(void **state) {
+  (void)state;
+  const algo *a = algo_find("conv_f32_nchw_winograd");
+  static const size_t channels[] = {1, 3, 64, 100, 512}, sides[] = {1, 7, 14, 33, 224};
+  for (int m = 2; m <= 4; m += 2)
+    for (size_t i = 0; i < COUNT(channels) * COUNT(sides) * 3; i++) {
+      clvgg_device_info dev = make_device(CLVGG_DEVICE_GPU, 256, 32768);
+      const size_t c = channels[i % COUNT(channels)], side = sides[i / COUNT(channels) % COUNT(sides)];
+      const algo_problem p = {.shape = conv_shape(c, 512 / c, side, side, true), .batch = i % 2 ? 1 : 64};
+      if (i % 3 == 0) dev.max_alloc_bytes = (uint64_t)16 << 20;
+      int param[ALGO_MAX_PARAMS] = {16, 16, 8, 8, 8, m};
+      size_t before = algo_workspace_bytes(a, &dev, &p, param);
+      assert_true(before <= dev.max_alloc_bytes && before <= (size_t)64 << 20);
+      while (param[0] > 1) {
+        param[param[0] > param[1] ? 0 : 1] /= 2;
+        const size_t now = algo_workspace_bytes(a, &dev, &p, param);
+        assert_true(now <= before);
+        before = now;
+      }
+    }
+}
+
 /* The naive variants run where loops are capped: VGG-16's longest sums are 25088 and 512 * 9. */
 static void naive_variants_stay_below_the_iteration_cap(void **state) {
   (void)state;
@@ -249,6 +276,7 @@ int main(void) {
       cmocka_unit_test(choices_fit_any_device),
       cmocka_unit_test(reasons_are_given),
       cmocka_unit_test(workspace_is_bounded),
+      cmocka_unit_test(smaller_groups_need_no_more_workspace),
       cmocka_unit_test(naive_variants_stay_below_the_iteration_cap),
   };
   return cmocka_run_group_tests_name("rules", tests, NULL, NULL);

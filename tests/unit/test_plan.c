@@ -182,6 +182,32 @@ static void small_memory_avoids_transformed_weights(void **state) {
   plan_free(&p);
 }
 
+/* Many channels repay Winograd's transforms, on a GPU too; the few of an image do not, and its weights are larger. */
+static void a_gpu_transforms_where_it_pays(void **state) {
+  (void)state;
+  layer layers[4];
+  middle_of_vgg16(layers);
+  const clvgg_device_info gpu = device(CLVGG_DEVICE_GPU);
+  for (size_t batch = 1; batch <= 64; batch *= 8) {
+    plan p;
+    assert_int_equal(plan_make(&gpu, layers, 4, batch, &(plan_options){0}, &p), CLVGG_OK);
+    assert_non_null(strstr(p.steps[0].algo->name, "conv_f32_nchw_winograd"));
+    assert_non_null(strstr(p.steps[1].algo->name, "conv_f32_nchw_winograd"));
+    assert_int_equal(p.steps[1].layers, 2);
+    assert_true(p.workspace_bytes <= (size_t)64 << 20);
+    plan_free(&p);
+    assert_int_equal(plan_make(&gpu, layers, 4, batch, &(plan_options){.small_memory = true}, &p), CLVGG_OK);
+    for (size_t i = 0; i < p.count; i++) assert_null(strstr(p.steps[i].algo->name, "winograd"));
+    plan_free(&p);
+  }
+  const layer_shape first = {.op = LAYER_CONV, .relu = true, .in = {3, 224, 224}, .out = {64, 224, 224}};
+  layers[0].shape = first;
+  plan p;
+  assert_int_equal(plan_make(&gpu, layers, 1, 1, &(plan_options){0}, &p), CLVGG_OK);
+  assert_null(strstr(p.steps[0].algo->name, "winograd"));
+  plan_free(&p);
+}
+
 static void smaller_weights_are_used_only_where_allowed(void **state) {
   (void)state;
   layer layers[4];
@@ -333,6 +359,7 @@ int main(void) {
                                      cmocka_unit_test(channels_are_rounded_up_to_blocks),
                                      cmocka_unit_test(excluded_algorithms_are_not_used),
                                      cmocka_unit_test(small_memory_avoids_transformed_weights),
+                                     cmocka_unit_test(a_gpu_transforms_where_it_pays),
                                      cmocka_unit_test(smaller_weights_are_used_only_where_allowed),
                                      cmocka_unit_test(a_gpus_convolutions_have_the_allowed_form),
                                      cmocka_unit_test(smaller_weights_are_smaller)};
