@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "algo/rules.h"
+
 clvgg_status algo_state_open(algo_instance *inst) {
   inst->state = calloc(1, sizeof(algo_state));
   return inst->state ? CLVGG_OK : base_fail(CLVGG_ERROR_MEMORY, "%s: no memory", inst->algo->name);
@@ -100,19 +102,28 @@ int algo_power_of_two(size_t most, size_t limit) {
   return power;
 }
 
-/* The same for all layers and never the driver's choice: PoCL compiles a kernel again for every size. */
-static void any_group(const algo_instance *inst, const device_kernel *kernel, size_t local[3]) {
+static size_t smaller(size_t a, size_t b) {
+  return a < b ? a : b;
+}
+
+/* Never the driver's choice: it knows less of what the kernel does. */
+static void any_group(const algo_instance *inst, const device_kernel *kernel, size_t x, size_t y, size_t local[3]) {
   const clvgg_device_info *dev = device_info(inst->dev);
-  const size_t most = kernel->max_work_group < dev->max_work_group ? kernel->max_work_group : dev->max_work_group;
-  local[0] = (size_t)algo_power_of_two(most < 16 ? most : 16, dev->max_work_item[0]);
-  local[1] = (size_t)algo_power_of_two(most / local[0] < 4 ? most / local[0] : 4, dev->max_work_item[1]);
+  const launch_rule *rule = rules_for(dev);
+  const size_t most = smaller(kernel->max_work_group, dev->max_work_group);
+  size_t group_x = (size_t)rule->plain_x, group_y = (size_t)rule->plain_y;
+  for (; rule->plain_turns && group_x / 2 >= x; group_x /= 2) group_y *= 2;
+  for (; rule->plain_turns && group_y / 2 >= y; group_y /= 2)
+    if (group_x < x) group_x *= 2;
+  local[0] = (size_t)algo_power_of_two(smaller(most, group_x), dev->max_work_item[0]);
+  local[1] = (size_t)algo_power_of_two(smaller(most / local[0], group_y), dev->max_work_item[1]);
   local[2] = 1;
 }
 
 clvgg_status algo_launch_any(const algo_instance *inst, const device_kernel *kernel, const device_arg *args,
                              size_t count, size_t x, size_t y, size_t z) {
   size_t local[3];
-  any_group(inst, kernel, local);
+  any_group(inst, kernel, x, y, local);
   return device_launch(inst->dev, kernel, args, count, (size_t[3]){x, y, z}, local);
 }
 

@@ -66,8 +66,8 @@ static inline float algo_lowest(const layer_shape *s) {
 /* The largest power of two that is at most both. 1 when either is 0. */
 int algo_power_of_two(size_t most, size_t limit);
 
-/* A launch of kernel, one of the algorithm's, over three-dimensional work in groups for kernels that take any: 16 x 4 or what
- * fits. */
+/* A launch of kernel, one of the algorithm's, over three-dimensional work in groups for kernels that take any, as suits the device
+ * (rules.h). */
 clvgg_status algo_launch_any(const algo_instance *inst, const device_kernel *kernel, const device_arg *args,
                              size_t count, size_t x, size_t y, size_t z);
 

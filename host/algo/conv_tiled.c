@@ -1,5 +1,6 @@
 /* conv_f32_nchw_tiled: input tiles with halo and weights in local memory; the algorithm for GPUs. */
 #include "algo/common.h"
+#include "algo/rules.h"
 
 enum { GROUP_X, GROUP_Y, ITEM_Y, ITEM_OC, TILE_IC };
 
@@ -31,12 +32,22 @@ static bool group_fits(const clvgg_device_info *dev, const int *param) {
          (size_t)param[GROUP_X] <= dev->max_work_item[0] && (size_t)param[GROUP_Y] <= dev->max_work_item[1];
 }
 
+static size_t groups(const algo_problem *p, const int *param) {
+  const size_t columns = size_ceil_div(p->shape.out.w, (size_t)param[GROUP_X]);
+  const size_t rows = size_ceil_div(p->shape.out.h, (size_t)param[GROUP_Y] * (size_t)param[ITEM_Y]);
+  return columns * rows * p->batch * size_ceil_div(p->shape.out.c, (size_t)param[ITEM_OC]);
+}
+
 static void choose(const clvgg_device_info *dev, const algo_problem *p, int *param) {
+  const launch_rule *rule = rules_for(dev);
   param[GROUP_X] = p->shape.out.w > 16 ? 16 : 8;
-  param[GROUP_Y] = 8;
+  param[GROUP_Y] = rule->tile_y;
   param[ITEM_Y] = p->shape.out.h > 8 ? 2 : 1;
-  param[ITEM_OC] = p->shape.out.c > 8 ? 16 : 8;
+  param[ITEM_OC] = p->shape.out.c > 8 ? rule->tile_channels : 8;
   param[TILE_IC] = 4;
+  /* A work-item of fewer channels is less efficient, a compute unit without a group even less. */
+  while (dev->type != CLVGG_DEVICE_CPU && param[ITEM_OC] > 4 && groups(p, param) < dev->compute_units)
+    param[ITEM_OC] /= 2;
   while (!group_fits(dev, param) && param[GROUP_X] * param[GROUP_Y] > 1)
     param[param[GROUP_Y] > 1 && (size_t)param[GROUP_X] <= dev->max_work_item[0] ? GROUP_Y : GROUP_X] /= 2;
   /* Half of the local memory, so that two groups share a compute unit and one computes while the other waits. */

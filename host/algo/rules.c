@@ -1,7 +1,6 @@
 /* The table of device classes. Numbers for GPUs follow vendors' guides to their hardware; none was measured. */
 #include "algo/rules.h"
 
-#include <stdbool.h>
 #include <stddef.h>
 
 typedef enum memory_kind { ANY_MEMORY, OWN_MEMORY, SHARED_MEMORY } memory_kind;
@@ -13,20 +12,23 @@ static const struct {
   unsigned least_lanes; /* unknown lanes count as 32 */
   launch_rule rule;
 } table[] = {
-    /* A group's work-items are a loop there: one, which works on whole vectors. */
-    {true, ANY_MEMORY, 0, {"CPU", 1, 4, 8, 1, 8, 16, 16, 4}},
+    /* A group's work-items are a loop there: one, which works on whole vectors. PoCL compiles a kernel again for every size of groups. */
+    {true, ANY_MEMORY, 0, {"CPU", 1, 4, 8, 1, 8, 16, 16, 4, false}},
     /* AMD's GCN and CDNA: wavefronts of 64, of which a compute unit has up to 40. */
-    {false, OWN_MEMORY, 64, {"GPU with its own memory, 64 lanes", 64, 4, 8, 1024, 8, 16, 64, 1}},
-    /* NVIDIA, AMD's RDNA: warps of 32, of which a compute unit has 32 to 64. Two share a group, to halve the reductions' steps. */
-    {false, OWN_MEMORY, 32, {"GPU with its own memory, 32 lanes", 64, 4, 8, 1024, 8, 16, 32, 4}},
+    {false, OWN_MEMORY, 64, {"GPU with its own memory, 64 lanes", 64, 4, 8, 1024, 8, 16, 64, 1, true}},
+    /* NVIDIA, AMD's RDNA: warps of 32, of which a compute unit has 32 to 64. Two share a group, which halves the number of groups. */
+    {false, OWN_MEMORY, 32, {"GPU with its own memory, 32 lanes", 64, 4, 8, 1024, 8, 16, 32, 4, true}},
     /* Intel's Arc: a compute unit is an execution unit of eight threads with 8 or 16 lanes. */
-    {false, OWN_MEMORY, 0, {"GPU with its own memory, fewer than 32 lanes", 32, 4, 4, 128, 4, 16, 16, 4}},
+    {false, OWN_MEMORY, 0, {"GPU with its own memory, fewer than 32 lanes", 32, 4, 4, 128, 4, 16, 16, 4, true}},
     /* Adreno, AMD's processors with graphics: 64 lanes, few compute units, memory as slow as the host's. */
-    {false, SHARED_MEMORY, 64, {"GPU that shares the host's memory, 64 lanes", 64, 4, 4, 512, 8, 8, 64, 1}},
+    {false, SHARED_MEMORY, 64, {"GPU that shares the host's memory, 64 lanes", 64, 4, 4, 512, 8, 8, 64, 1, true}},
     /* Apple, PowerVR, NVIDIA's Jetson. */
-    {false, SHARED_MEMORY, 32, {"GPU that shares the host's memory, 32 lanes", 64, 4, 4, 512, 8, 8, 32, 4}},
+    {false, SHARED_MEMORY, 32, {"GPU that shares the host's memory, 32 lanes", 64, 4, 4, 512, 8, 8, 32, 4, true}},
     /* Intel's processors with graphics, Mali: short vectors, and few registers for each work-item. */
-    {false, SHARED_MEMORY, 0, {"GPU that shares the host's memory, fewer than 32 lanes", 32, 2, 4, 128, 4, 8, 16, 4}},
+    {false,
+     SHARED_MEMORY,
+     0,
+     {"GPU that shares the host's memory, fewer than 32 lanes", 32, 2, 4, 128, 4, 8, 16, 4, true}},
 };
 
 const launch_rule *rules_for(const clvgg_device_info *dev) {

@@ -1,5 +1,6 @@
 /* softmax_f32_naive: one work-group an image. */
 #include "algo/common.h"
+#include "algo/rules.h"
 
 enum { GROUP };
 
@@ -23,7 +24,7 @@ static bool fits(const clvgg_device_info *dev, int group) {
 }
 
 static void choose(const clvgg_device_info *dev, const algo_problem *p, int *param) {
-  param[GROUP] = dev->type == CLVGG_DEVICE_CPU ? 1 : algo_power_of_two(64, p->shape.in.c);
+  param[GROUP] = algo_power_of_two((size_t)rules_for(dev)->dot_group, p->shape.in.c);
   while (param[GROUP] > 1 && !fits(dev, param[GROUP])) param[GROUP] /= 2;
 }
 

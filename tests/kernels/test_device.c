@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "device/device.h"
+#include "device/internal.h"
 
 #define ASSERT_OK(call)                                                    \
   do {                                                                     \
@@ -162,38 +163,82 @@ static void test_limits_reach_the_device(void **state) {
 
 /* ---- memory */
 
-static void test_buffer_round_trip(void **state) {
-  (void)state;
+static void check_round_trip(clvgg_device *on) {
   enum { N = 1000 };
   static const unsigned char patch[5] = {'h', 'e', 'l', 'l', 'o'};
   unsigned char out[N], in[N], expected[N];
   device_buffer b = {0};
-  const uint64_t before = device_bytes_in_use(dev);
-  ASSERT_OK(device_buffer_create(dev, N, &b));
+  const uint64_t before = device_bytes_in_use(on);
+  ASSERT_OK(device_buffer_create(on, N, &b));
   assert_int_equal(b.bytes, N);
-  assert_int_equal(device_bytes_in_use(dev), before + N);
+  assert_int_equal(device_bytes_in_use(on), before + N);
   for (int i = 0; i < N; i++) out[i] = (unsigned char)(i * 7 + 3);
-  ASSERT_OK(device_write(dev, &b, 0, out, N));
-  ASSERT_OK(device_read(dev, &b, 0, in, N));
+  ASSERT_OK(device_write(on, &b, 0, out, N));
+  ASSERT_OK(device_read(on, &b, 0, in, N));
   assert_memory_equal(in, out, N);
   /* Odd offsets, and what is around stays. */
-  ASSERT_OK(device_write(dev, &b, 13, patch, sizeof patch));
+  ASSERT_OK(device_write(on, &b, 13, patch, sizeof patch));
   memcpy(expected, out, N);
   memcpy(expected + 13, patch, sizeof patch);
-  ASSERT_OK(device_read(dev, &b, 0, in, N));
+  ASSERT_OK(device_read(on, &b, 0, in, N));
   assert_memory_equal(in, expected, N);
-  ASSERT_OK(device_read(dev, &b, 15, in, 2));
+  ASSERT_OK(device_read(on, &b, 15, in, 2));
   assert_memory_equal(in, patch + 2, 2);
-  ASSERT_OK(device_write(dev, &b, N, out, 0));
-  ASSERT_OK(device_read(dev, &b, N, in, 0));
-  ASSERT_FAILS(device_write(dev, &b, N, out, 1), CLVGG_ERROR_ARGUMENT, "outside the buffer of 1000 bytes");
-  ASSERT_FAILS(device_write(dev, &b, 1, out, N), CLVGG_ERROR_ARGUMENT, "outside");
-  ASSERT_FAILS(device_read(dev, &b, SIZE_MAX, in, 2), CLVGG_ERROR_ARGUMENT, "outside");
-  ASSERT_FAILS(device_read(dev, &b, 2, in, SIZE_MAX), CLVGG_ERROR_ARGUMENT, "outside");
-  device_buffer_release(dev, &b);
-  device_buffer_release(dev, &b);
+  ASSERT_OK(device_write(on, &b, N, out, 0));
+  ASSERT_OK(device_read(on, &b, N, in, 0));
+  ASSERT_FAILS(device_write(on, &b, N, out, 1), CLVGG_ERROR_ARGUMENT, "outside the buffer of 1000 bytes");
+  ASSERT_FAILS(device_write(on, &b, 1, out, N), CLVGG_ERROR_ARGUMENT, "outside");
+  ASSERT_FAILS(device_read(on, &b, SIZE_MAX, in, 2), CLVGG_ERROR_ARGUMENT, "outside");
+  ASSERT_FAILS(device_read(on, &b, 2, in, SIZE_MAX), CLVGG_ERROR_ARGUMENT, "outside");
+  device_buffer_release(on, &b);
+  device_buffer_release(on, &b);
   assert_null(b.mem);
-  assert_int_equal(device_bytes_in_use(dev), before);
+  assert_int_equal(device_bytes_in_use(on), before);
+}
+
+static void test_buffer_round_trip(void **state) {
+  (void)state;
+  check_round_trip(dev);
+}
+
+/* As on a GPU in the host's memory, which this device need not be: copies by mapping, in turns with a kernel's work. */
+static void test_mapped_round_trip(void **state) {
+  (void)state;
+  clvgg_device *mapping = NULL;
+  ASSERT_OK(clvgg_device_open(NULL, &mapping));
+  mapping->info.type = CLVGG_DEVICE_GPU;
+  mapping->info.unified_memory = 1;
+  mapping->info.software_rasteriser = 0;
+  check_round_trip(mapping);
+  device_buffer b = {0};
+  device_kernel spin = {0};
+  float values[256];
+  ASSERT_OK(device_buffer_create(mapping, sizeof values, &b));
+  ASSERT_OK(device_kernel_create(mapping, "good.cl", "spin", "-DSTEP=1", &spin));
+  const device_arg args[] = {arg_buffer(b.mem), arg_int(1)};
+  for (int round = 1; round <= 20; round++) {
+    for (int i = 0; i < 256; i++) values[i] = (float)(round * 1000 + i);
+    ASSERT_OK(device_write(mapping, &b, 0, values, sizeof values));
+    ASSERT_OK(device_launch(mapping, &spin, args, 2, (size_t[3]){256, 1, 1}, (size_t[3]){1, 1, 1}));
+    memset(values, 0, sizeof values);
+    ASSERT_OK(device_read(mapping, &b, 0, values, sizeof values));
+    for (int i = 0; i < 256; i++) assert_float_equal(values[i], (float)(round * 1000 + i) * 0.999f + 0.1f, 0.01f);
+  }
+  device_kernel_release(&spin);
+  device_buffer_release(mapping, &b);
+  assert_int_equal(device_bytes_in_use(mapping), 0);
+  clvgg_device_close(&mapping);
+}
+
+static void test_extensions_are_listed(void **state) {
+  (void)state;
+  const char *list = clvgg_device_get_extensions(dev);
+  clvgg_device_info info;
+  clvgg_device_get_info(dev, &info);
+  assert_non_null(strstr(list, "cl_khr_"));
+  assert_true((strstr(list, "cl_khr_fp16") != NULL) == (info.fp16 == 1));
+  assert_true((strstr(list, "cl_khr_subgroups") || strstr(list, "cl_intel_subgroups")) == (info.subgroups == 1));
+  assert_string_equal(clvgg_device_get_extensions(NULL), "");
 }
 
 static void test_fill_and_copy(void **state) {
@@ -674,7 +719,9 @@ int main(void) {
       cmocka_unit_test(test_list_agrees_with_the_open_device),
       cmocka_unit_test(test_bad_calls),
       cmocka_unit_test(test_limits_reach_the_device),
+      cmocka_unit_test(test_extensions_are_listed),
       cmocka_unit_test(test_buffer_round_trip),
+      cmocka_unit_test(test_mapped_round_trip),
       cmocka_unit_test(test_fill_and_copy),
       cmocka_unit_test(test_too_large),
       cmocka_unit_test(test_foreign_buffers),

@@ -266,8 +266,35 @@ static void test_contains(void **state) {
   assert_false(select_contains("ab", "abc"));
 }
 
+static void test_lanes_follow_the_vendor_where_the_driver_is_silent(void **state) {
+  (void)state;
+  static const struct {
+    const char *vendor, *name;
+    clvgg_device_type type;
+    unsigned told, expected;
+  } cases[] = {
+      {"NVIDIA Corporation", "GeForce", CLVGG_DEVICE_GPU, 0, 32},
+      {"Advanced Micro Devices, Inc.", "gfx906", CLVGG_DEVICE_GPU, 0, 64},
+      {"Advanced Micro Devices, Inc.", "gfx1030", CLVGG_DEVICE_GPU, 32, 32},
+      {"Intel(R) Corporation", "UHD Graphics", CLVGG_DEVICE_GPU, 0, 16},
+      {"ARM", "Mali-G78", CLVGG_DEVICE_GPU, 0, 16},
+      {"QUALCOMM", "Adreno", CLVGG_DEVICE_GPU, 0, 64},
+      {"nobody", "Board", CLVGG_DEVICE_GPU, 0, 0},
+      {"GenuineIntel", "pthread-skylake", CLVGG_DEVICE_CPU, 0, 0},
+      {"Mesa/X.org, Intel", LLVMPIPE, CLVGG_DEVICE_GPU, 0, 0},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    clvgg_device_info d = {.type = cases[i].type, .lanes = cases[i].told, .usable = 1};
+    snprintf(d.vendor, sizeof d.vendor, "%s", cases[i].vendor);
+    snprintf(d.name, sizeof d.name, "%s", cases[i].name);
+    select_apply_quirks(&d);
+    assert_int_equal(d.lanes, cases[i].expected);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_lanes_follow_the_vendor_where_the_driver_is_silent),
       cmocka_unit_test(test_default_is_the_biggest_usable_gpu),
       cmocka_unit_test(test_first_listed_wins_among_equals),
       cmocka_unit_test(test_rasteriser_is_no_gpu),

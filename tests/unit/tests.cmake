@@ -23,6 +23,7 @@ clvgg_test(unit test_preset base checkpoint network reference device measure alg
 clvgg_test(unit test_algo_text base checkpoint network device algo plan)
 clvgg_test(unit test_steps base checkpoint network device algo plan)
 clvgg_test(unit test_supports base checkpoint network device algo plan)
+clvgg_test(unit test_launch_rules base checkpoint network device algo plan)
 clvgg_test(unit test_stand_in network checkpoint base)
 clvgg_test(unit test_samples reference network checkpoint base)
 clvgg_test(unit test_pixels network checkpoint base)
