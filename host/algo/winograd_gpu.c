@@ -27,14 +27,27 @@ const algo_param winograd_gpu_fused_params[] = {
 
 typedef winograd_gpu_sizes sizes;
 
+static size_t freqs_of(const int *param) {
+  const size_t n = (size_t)param[M] + 2;
+  return n * n;
+}
+
+static size_t tile_t_of(const int *param) {
+  return (size_t)param[GROUP_T] * (size_t)param[ITEM_T];
+}
+
+static size_t tile_oc_of(const int *param) {
+  return (size_t)param[GROUP_OC] * (size_t)param[ITEM_OC];
+}
+
 sizes winograd_gpu_measure(const algo_problem *p, const int *param) {
   const layer_shape *s = &p->shape;
   const size_t m = (size_t)param[M];
-  sizes z = {.freqs = (m + 2) * (m + 2),
+  sizes z = {.freqs = freqs_of(param),
              .tiles_y = size_ceil_div(s->in.h, m),
              .tiles_x = size_ceil_div(s->in.w, m),
-             .tile_t = (size_t)(param[GROUP_T] * param[ITEM_T]),
-             .tile_oc = (size_t)(param[GROUP_OC] * param[ITEM_OC])};
+             .tile_t = tile_t_of(param),
+             .tile_oc = tile_oc_of(param)};
   z.channels = size_round_up(s->in.c, (size_t)param[TILE_K]);
   z.out_channels = size_round_up(s->out.c, z.tile_oc);
   z.tiles = p->batch * z.tiles_y * z.tiles_x;
@@ -61,7 +74,11 @@ size_t winograd_gpu_staged_workspace(const clvgg_device_info *dev, const algo_pr
 
 /* Work-items that share the places of a tile. */
 static size_t group_f(const int *param) {
-  return param[ITEM_F] ? (size_t)((param[M] + 2) * (param[M] + 2) / param[ITEM_F]) : 1;
+  return param[ITEM_F] ? freqs_of(param) / (size_t)param[ITEM_F] : 1;
+}
+
+static size_t group_items(const int *param) {
+  return (size_t)param[GROUP_T] * (size_t)param[GROUP_OC] * group_f(param);
 }
 
 void winograd_gpu_group(const int *param, size_t local[3]) {
@@ -72,16 +89,13 @@ void winograd_gpu_group(const int *param, size_t local[3]) {
 
 /* As declared in conv_winograd_gpu.cl. */
 uint64_t winograd_gpu_staged_local_bytes(const int *param) {
-  return (uint64_t)(param[TILE_K] * (param[GROUP_T] * param[ITEM_T] + param[GROUP_OC] * param[ITEM_OC])) *
-         sizeof(float);
+  return (uint64_t)param[TILE_K] * (tile_t_of(param) + tile_oc_of(param)) * sizeof(float);
 }
 
 uint64_t winograd_gpu_fused_local_bytes(const int *param) {
-  const uint64_t freqs = (uint64_t)((param[M] + 2) * (param[M] + 2)),
-                 tile_t = (uint64_t)(param[GROUP_T] * param[ITEM_T]);
-  const uint64_t inputs = winograd_gpu_staged_local_bytes(param),
-                 sums = 2 * (uint64_t)param[GROUP_OC] * tile_t * sizeof(float);
-  return freqs * (inputs > sums ? inputs : sums) + 3 * tile_t * sizeof(int32_t);
+  const uint64_t inputs = winograd_gpu_staged_local_bytes(param), tile_t = tile_t_of(param);
+  const uint64_t sums = 2 * (uint64_t)param[GROUP_OC] * tile_t * sizeof(float);
+  return freqs_of(param) * (inputs > sums ? inputs : sums) + 3 * tile_t * sizeof(int32_t);
 }
 
 bool winograd_gpu_supports(const clvgg_device_info *dev, const algo_problem *p, const int *param, char *why) {
@@ -121,7 +135,7 @@ static uint64_t sum_iterations(const int *param) {
 
 uint64_t winograd_gpu_staged_iterations(const algo_problem *p, const int *param) {
   const sizes z = winograd_gpu_measure(p, param);
-  const uint64_t items = (uint64_t)(param[GROUP_T] * param[GROUP_OC]), k = (uint64_t)param[TILE_K];
+  const uint64_t items = group_items(param), k = (uint64_t)param[TILE_K];
   const uint64_t loads = size_ceil_div(k * z.tile_t / 4, items) + size_ceil_div(k * z.tile_oc / 4, items);
   const uint64_t multiply =
       2 * sum_iterations(param) + loads + z.channels / k * (1 + 2 * loads + k * (1 + multiply_iterations(param)));
@@ -130,7 +144,7 @@ uint64_t winograd_gpu_staged_iterations(const algo_problem *p, const int *param)
 
 uint64_t winograd_gpu_fused_iterations(const algo_problem *p, const int *param) {
   const sizes z = winograd_gpu_measure(p, param);
-  const uint64_t items = (uint64_t)(param[GROUP_T] * param[GROUP_OC]) * group_f(param), k = (uint64_t)param[TILE_K];
+  const uint64_t items = group_items(param), k = (uint64_t)param[TILE_K];
   const uint64_t f = (uint64_t)param[ITEM_F], outputs = size_ceil_div(z.tile_oc * z.tile_t, items) + 8;
   const uint64_t chunk = 1 + size_ceil_div(k * z.freqs * z.tile_oc / 4, items) +
                          size_ceil_div(k * z.tile_t, items) * (1 + tile_iterations(param)) +
@@ -144,12 +158,12 @@ uint64_t winograd_gpu_fused_iterations(const algo_problem *p, const int *param) 
 /* How near the products come to the peak. More sums for each value read from local memory, larger tiles for each read from memory and
  * more steps between barriers help; items below a SIMD width are idle lanes, and many sums leave room for few groups at a time. */
 static double efficiency(const int *param) {
-  const double t = param[ITEM_T], o = param[ITEM_OC], k = param[TILE_K], tile_t = param[GROUP_T] * t,
-               tile_oc = param[GROUP_OC] * o;
+  const double t = param[ITEM_T], o = param[ITEM_OC], k = param[TILE_K];
+  const double tile_t = param[GROUP_T] * t, tile_oc = param[GROUP_OC] * o;
   const double item = t * o / (t + o), tile = tile_t * tile_oc / (tile_t + tile_oc);
-  const double items = param[GROUP_T] * param[GROUP_OC] * (double)group_f(param);
   const double sums = t * o * (param[ITEM_F] ? param[ITEM_F] : 1);
-  return 0.9 * item / (item + 1) * tile / (tile + 8) * k / (k + 0.5) * fmin(1, items / 32) * fmin(1, 96 / sums);
+  return 0.9 * item / (item + 1) * tile / (tile + 8) * k / (k + 0.5) * fmin(1, (double)group_items(param) / 32) *
+         fmin(1, 96 / sums);
 }
 
 /* How much longer the busiest compute unit works than the average one. */
@@ -186,7 +200,8 @@ static double staged_model(const clvgg_device_info *dev, const algo_problem *p, 
 
 static double fused_model(const clvgg_device_info *dev, const algo_problem *p, const int *param) {
   const sizes z = winograd_gpu_measure(p, param);
-  const double blocks = (double)size_ceil_div(z.tiles, z.tile_t), oc_blocks = (double)(z.out_channels / z.tile_oc);
+  const double blocks = (double)size_ceil_div(z.tiles, z.tile_t);
+  const double oc_blocks = (double)z.out_channels / (double)z.tile_oc;
   const double places = (double)z.freqs * blocks * (double)z.tile_t;
   const double together = winograd_gpu_fused_local_bytes(param) > dev->local_bytes / 2 ? ALONE : 1;
   const double multiply = 2 * places * (double)z.channels * (double)z.out_channels / (efficiency(param) * together);
@@ -225,7 +240,7 @@ void winograd_gpu_staged_work(const algo_problem *p, const int *param, double *f
 
 void winograd_gpu_fused_work(const algo_problem *p, const int *param, double *flops, double *weights) {
   const sizes z = winograd_gpu_measure(p, param);
-  work(p, param, (double)size_round_up(z.tiles, z.tile_t), (double)(z.out_channels / z.tile_oc), flops, weights);
+  work(p, param, (double)size_round_up(z.tiles, z.tile_t), (double)z.out_channels / (double)z.tile_oc, flops, weights);
 }
 
 /* ---- choosing */
@@ -236,7 +251,7 @@ bool winograd_gpu_make_smaller(int *param) {
     *larger /= 2;
     return true;
   }
-  const int places = (param[M] + 2) * (param[M] + 2), more = param[ITEM_F] == 4 ? 16 : 2 * param[ITEM_F];
+  const int places = (int)freqs_of(param), more = param[ITEM_F] == 4 ? 16 : 2 * param[ITEM_F];
   if (more == 0 || more > 16 || places % more != 0 || more * param[ITEM_T] * param[ITEM_OC] > MOST_SUMS) return false;
   param[ITEM_F] = more;
   return true;
