@@ -529,9 +529,10 @@ CLVGG_API size_t clvgg_top_k(const float *logits, size_t n, size_t k, size_t *in
 typedef struct clvgg_verify_case {
   char layer[24];
   char algorithm[64];
-  char precision[8]; /* the form of its weights and arithmetic, as clvgg_precision_name; of "network": what was asked for */
-  int ran;          /* 0: not supported here; reason says why */
-  int ok;           /* 1: within tolerance, no NaN, nothing written outside the output */
+  char precision
+      [8]; /* the form of its weights and arithmetic, as clvgg_precision_name; of "network": what was asked for */
+  int ran; /* 0: not supported here; reason says why */
+  int ok;  /* 1: within tolerance, no NaN, nothing written outside the output */
   double max_abs;   /* max |x - reference| */
   double max_rel;   /* max_abs / max |reference|; infinite when a value is not finite */
   double rel_l2;    /* |x - reference| / |reference| */

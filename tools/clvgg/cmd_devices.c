@@ -11,8 +11,8 @@ static const cli_usage usage = {
     "Lists every device of every OpenCL platform. '*' marks the one that is used without -d; a device\n"
     "that cannot be used says why. Memory is in MiB (local: KiB).\n"
     "With --report it writes all about one device to FILE, or prints it: what the device says of itself,\n"
-    "its measured limits, which algorithms are right on it, the plans and times of two networks. It has no\n"
-    "names of users, computers or folders, and is meant to be sent in; docs/porting.md says how.\n",
+    "its measured limits, which algorithms are right on it, the plans and times of two networks. It has\n"
+    "no names of users, computers or folders, and is meant to be sent in; docs/porting.md says how.\n",
     "  clvgg devices\n"
     "  clvgg devices --json\n"
     "  clvgg devices --report report.json -d gpu\n",

@@ -16,8 +16,8 @@ static const cli_usage usage = {
     "Runs every algorithm on every layer of the network and on an adaptive pooling, and the whole network\n"
     "in each precision, on the device, and compares with the C reference on the same random input. Prints\n"
     "what differs (--all: everything); the exit status is 1 when anything does. 'unsupported' counts\n"
-    "algorithms that this device or layer does not take. Tolerance bounds Max rel, which is Max abs divided\n"
-    "by the largest magnitude in the reference.\n",
+    "algorithms that this device or layer does not take. Tolerance bounds Max rel, which is Max abs\n"
+    "divided by the largest magnitude in the reference.\n",
     "  clvgg verify\n"
     "  clvgg verify --arch vgg16 --all\n"
     "  clvgg verify -m vgg11_bn.pth -d gpu -b 3 --json\n",

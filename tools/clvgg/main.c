@@ -28,21 +28,22 @@ static void print_help(FILE *out) {
   fprintf(out,
           "Usage: clvgg COMMAND [OPTION...] [ARGUMENT...]\n\nRuns VGG image classifiers on any OpenCL device.\n\n");
   for (size_t i = 0; i < CLI_LENGTH(commands); i++) fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].summary);
-  fprintf(out,
-          "  %-10s %s\n\n"
-          "'clvgg COMMAND --help' describes a command. 'clvgg --version' prints the version.\n"
-          "Exit status: 0 done, 1 ran but failed, 2 wrong usage.\n\n"
-          "Environment:\n"
-          "  CLVGG_DEVICE      the device when -d is not given\n"
-          "  CLVGG_CACHE_MB    most MiB of compiled programs that are kept, 256 without it; 0: none\n"
-          "  CLVGG_TRUST       never: check algorithms and precisions at each start, not only at the first on a device;\n"
-          "                    always: do not check them\n"
-          "  CLVGG_TUNING      off: do not use the plans that 'clvgg tune' found\n"
-          "  CLVGG_KERNEL_DIR  kernels from this folder instead of those in the program\n\n"
-          "Examples:\n"
-          "  clvgg devices\n"
-          "  clvgg classify photo.jpg -m vgg16.pth\n",
-          "help", "describe a command");
+  fprintf(
+      out,
+      "  %-10s %s\n\n"
+      "'clvgg COMMAND --help' describes a command. 'clvgg --version' prints the version.\n"
+      "Exit status: 0 done, 1 ran but failed, 2 wrong usage.\n\n"
+      "Environment:\n"
+      "  CLVGG_DEVICE      the device when -d is not given\n"
+      "  CLVGG_CACHE_MB    most MiB of compiled programs that are kept, 256 without it; 0: none\n"
+      "  CLVGG_TRUST       never: check algorithms and precisions at each start, not only at the first on a device;\n"
+      "                    always: do not check them\n"
+      "  CLVGG_TUNING      off: do not use the plans that 'clvgg tune' found\n"
+      "  CLVGG_KERNEL_DIR  kernels from this folder instead of those in the program\n\n"
+      "Examples:\n"
+      "  clvgg devices\n"
+      "  clvgg classify photo.jpg -m vgg16.pth\n",
+      "help", "describe a command");
 }
 
 static const command *find_command(const char *name) {

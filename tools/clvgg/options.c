@@ -29,15 +29,14 @@ static void add_shared(option_set *set, const cli_usage *usage, cli_shared *shar
   const cli_option precision = {0,
                                 "precision",
                                 "f32|f16w|f24w|f16|auto",
-                                "f16w, f24w: fc weights in 16 or 24 bits; f16: halves throughout; auto: the fastest",
+                                "fc weights in 16 or 24 bits; f16: halves throughout; auto: the fastest",
                                 CLI_CHOICE,
                                 &shared->precision,
                                 0,
                                 0};
-  const cli_option samples = {0,          "samples",
-                              "DIR|LIST", "images that a precision is judged by beside f32; without it, 20 small ones",
-                              CLI_TEXT,   &shared->samples,
-                              0,          0};
+  const cli_option samples = {
+      0,        "samples",        "DIR|LIST", "images to compare a precision with f32 on; without it, 20 small ones",
+      CLI_TEXT, &shared->samples, 0,          0};
   const cli_option memory = {0,
                              "memory",
                              "fast|small",
