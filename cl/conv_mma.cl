@@ -93,13 +93,14 @@
 #else
 #define EACH(i, n) _Pragma("unroll") for (int i = 0; i < (n); i++)  // an unrolled loop
 #endif
+#define INLINE __attribute__((always_inline))  // what is called with sums, so that they stay in registers
 
 // Adds the product of two blocks to sum: a lane's parts of the result.
 #ifdef EMULATE_MMA
 // For tests on other devices: the same in plain OpenCL C. The lanes put what they have where the PTX ISA says that it belongs, and
 // take their results from the whole matrices. All work-items of the group must come here.
-float4 mma(const uint *a, const uint *b, float4 sum,
-           __local uint *left)  // of the warp: (16, K_STEP / 2) pairs along k, and (8, K_STEP / 2) behind them
+INLINE float4 mma(const uint *a, const uint *b, float4 sum,
+                  __local uint *left)  // of the warp: (16, K_STEP / 2) pairs along k, and (8, K_STEP / 2) behind them
 {
   __local uint *right = left + 16 * (K_STEP / 2);
   const int group = get_local_id(0) / 4, in_group = get_local_id(0) % 4;
@@ -120,7 +121,7 @@ float4 mma(const uint *a, const uint *b, float4 sum,
   return sum;
 }
 #else
-float4 mma(const uint *a, const uint *b, float4 sum, __local uint *unused) {
+INLINE float4 mma(const uint *a, const uint *b, float4 sum, __local uint *unused) {
   float x, y, z, w;
 #if K_STEP == 16
   __asm__ volatile(
@@ -161,9 +162,9 @@ int taps_inside(int y, int x, int height, int width) {
 }
 
 // Adds the products of one tile.
-void add_tile(__local const uint *weight_tile,  // (PAIRS, WEIGHT_ROW), from the warp's first channel on
-              __local const uint *pixel_tile,   // (PAIRS, PIXEL_ROW), from the warp's first pixel on
-              float4 sum[OC_BLOCKS][PX_BLOCKS], __local uint *matrices) {
+INLINE void add_tile(__local const uint *weight_tile,  // (PAIRS, WEIGHT_ROW), from the warp's first channel on
+                     __local const uint *pixel_tile,   // (PAIRS, PIXEL_ROW), from the warp's first pixel on
+                     float4 sum[OC_BLOCKS][PX_BLOCKS], __local uint *matrices) {
   const int group = get_local_id(0) / 4, in_group = get_local_id(0) % 4;
   EACH (step, TILE_K / K_STEP) {
     const int first = step * (K_STEP / 2) + in_group;
@@ -195,9 +196,9 @@ void store_pair(float2 pair, int x, int width, __global float *to) {
 }
 
 __kernel __attribute__((reqd_work_group_size(LANES, WARPS_PX *WARPS_OC, 1))) void conv_f16_nchw_mma(
-    __global const float *restrict in,        // (batch, in_channels, height, width)
-    __global const ushort *restrict weights,  // (blocks, in_channels, 9, TILE_OC), bits of half
-    __global const float *restrict bias,      // (blocks, TILE_OC)
+    __global const float *restrict in,         // (batch, in_channels, height, width)
+    __global const ushort4 *restrict weights,  // (blocks, in_channels, 9, TILE_OC / 4), bits of half
+    __global const float *restrict bias,       // (blocks, TILE_OC)
     __global float *restrict out,  // (batch, out_channels, height, width), pooled: halves of height and width
     int batch, int in_channels, int out_channels, int height, int width,
     int pool,      // 1: the maximum of each 2x2 square is the output; an odd last row or column is dropped
@@ -253,7 +254,7 @@ __kernel __attribute__((reqd_work_group_size(LANES, WARPS_PX *WARPS_OC, 1))) voi
           const int c = c0 + at / (TILE_OC / 4) * 2 + odd;
           next_weights[i][odd] =
               at < TILE_W && c < in_channels
-                  ? vload4(((block * in_channels + c) * 9 + tap) * (TILE_OC / 4) + at % (TILE_OC / 4), weights)
+                  ? weights[((block * in_channels + c) * 9 + tap) * (TILE_OC / 4) + at % (TILE_OC / 4)]
                   : (ushort4)0;
         }
       }
