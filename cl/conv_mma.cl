@@ -63,8 +63,7 @@
 #define TILE_K 16  // input channels of a tile (16, 32)
 #endif
 #ifndef K_STEP
-#define K_STEP \
-  16  // products of a sum that an instruction adds: 16 from compute capability 8.0 on, 8 from 7.5 on (8, 16)
+#define K_STEP 16  // products that an instruction adds to a sum: 16 from compute capability 8.0 on (8, 16)
 #endif
 
 #define LANES        32  // work-items of a warp
@@ -79,7 +78,7 @@
 #define OC_BLOCKS    (WARP_OC / 16)
 #define A_REGISTERS  (K_STEP / 4)  // of a lane, for a block
 #define B_REGISTERS  (K_STEP / 8)
-#define MATRIX_HALFS (16 * K_STEP + K_STEP * 8)
+#define MATRIX_PAIRS (24 * (K_STEP / 2))  // the two of an instruction
 
 // A work-item gathers for the same FILL_PX pixels in every tile: in rows FILL_ROWS apart, FILL_K of them.
 #define FILL_PX   (TILE_PX > ITEMS ? TILE_PX / ITEMS : 1)
@@ -94,36 +93,35 @@
 #else
 #define EACH(i, n) _Pragma("unroll") for (int i = 0; i < (n); i++)  // an unrolled loop
 #endif
+#define INLINE __attribute__((always_inline))  // what is called with sums, so that they stay in registers
 
 // Adds the product of two blocks to sum: a lane's parts of the result.
 #ifdef EMULATE_MMA
 // For tests on other devices: the same in plain OpenCL C. The lanes put what they have where the PTX ISA says that it belongs, and
 // take their results from the whole matrices. All work-items of the group must come here.
-float4 mma(const uint *a, const uint *b, float4 sum,
-           __local ushort *left)  // of the warp: (16, K_STEP), and (K_STEP, 8) behind it
+INLINE float4 mma(const uint *a, const uint *b, float4 sum,
+                  __local uint *left)  // of the warp: (16, K_STEP / 2) pairs along k, and (8, K_STEP / 2) behind them
 {
-  __local ushort *right = left + 16 * K_STEP;
+  __local uint *right = left + 16 * (K_STEP / 2);
   const int group = get_local_id(0) / 4, in_group = get_local_id(0) % 4;
-  EACH (i, K_STEP / 2) {
-    const int row = group + i / 2 % 2 * 8, column = in_group * 2 + i % 2 + i / 4 * 8;
-    left[row * K_STEP + column] = (ushort)(a[i / 2] >> i % 2 * 16);
-  }
-  EACH (i, K_STEP / 4) {
-    const int row = in_group * 2 + i % 2 + i / 2 * 8;
-    right[row * 8 + group] = (ushort)(b[i / 2] >> i % 2 * 16);
-  }
+  EACH (r, A_REGISTERS) left[(group + r % 2 * 8) * (K_STEP / 2) + in_group + r / 2 * 4] = a[r];
+  EACH (r, B_REGISTERS) right[group * (K_STEP / 2) + in_group + r * 4] = b[r];
   barrier(CLK_LOCAL_MEM_FENCE);
-  EACH (k, K_STEP) {
-    const float upper = vload_half(group * K_STEP + k, (__local half *)left);
-    const float lower = vload_half((group + 8) * K_STEP + k, (__local half *)left);
-    const float2 pixels = vload_half2(k * 4 + in_group, (__local half *)right);
-    sum += (float4)(upper * pixels, lower * pixels);
+  EACH (i, K_STEP / 8) {
+    const float8 upper = vload_half8(group * (K_STEP / 8) + i, (__local half *)left);
+    const float8 lower = vload_half8((group + 8) * (K_STEP / 8) + i, (__local half *)left);
+    const float8 first = vload_half8(in_group * 2 * (K_STEP / 8) + i, (__local half *)right);
+    const float8 second = vload_half8((in_group * 2 + 1) * (K_STEP / 8) + i, (__local half *)right);
+    sum.x += dot(upper.lo, first.lo) + dot(upper.hi, first.hi);
+    sum.y += dot(upper.lo, second.lo) + dot(upper.hi, second.hi);
+    sum.z += dot(lower.lo, first.lo) + dot(lower.hi, first.hi);
+    sum.w += dot(lower.lo, second.lo) + dot(lower.hi, second.hi);
   }
   barrier(CLK_LOCAL_MEM_FENCE);
   return sum;
 }
 #else
-float4 mma(const uint *a, const uint *b, float4 sum, __local ushort *unused) {
+INLINE float4 mma(const uint *a, const uint *b, float4 sum, __local uint *unused) {
   float x, y, z, w;
 #if K_STEP == 16
   __asm__ volatile(
@@ -164,9 +162,9 @@ int taps_inside(int y, int x, int height, int width) {
 }
 
 // Adds the products of one tile.
-void add_tile(__local const uint *weight_tile,  // (PAIRS, WEIGHT_ROW), from the warp's first channel on
-              __local const uint *pixel_tile,   // (PAIRS, PIXEL_ROW), from the warp's first pixel on
-              float4 sum[OC_BLOCKS][PX_BLOCKS], __local ushort *matrices) {
+INLINE void add_tile(__local const uint *weight_tile,  // (PAIRS, WEIGHT_ROW), from the warp's first channel on
+                     __local const uint *pixel_tile,   // (PAIRS, PIXEL_ROW), from the warp's first pixel on
+                     float4 sum[OC_BLOCKS][PX_BLOCKS], __local uint *matrices) {
   const int group = get_local_id(0) / 4, in_group = get_local_id(0) % 4;
   EACH (step, TILE_K / K_STEP) {
     const int first = step * (K_STEP / 2) + in_group;
@@ -198,9 +196,9 @@ void store_pair(float2 pair, int x, int width, __global float *to) {
 }
 
 __kernel __attribute__((reqd_work_group_size(LANES, WARPS_PX *WARPS_OC, 1))) void conv_f16_nchw_mma(
-    __global const float *restrict in,        // (batch, in_channels, height, width)
-    __global const ushort *restrict weights,  // (blocks, in_channels, 9, TILE_OC), bits of half
-    __global const float *restrict bias,      // (blocks, TILE_OC)
+    __global const float *restrict in,         // (batch, in_channels, height, width)
+    __global const ushort4 *restrict weights,  // (blocks, in_channels, 9, TILE_OC / 4), bits of half
+    __global const float *restrict bias,       // (blocks, TILE_OC)
     __global float *restrict out,  // (batch, out_channels, height, width), pooled: halves of height and width
     int batch, int in_channels, int out_channels, int height, int width,
     int pool,      // 1: the maximum of each 2x2 square is the output; an odd last row or column is dropped
@@ -209,10 +207,10 @@ __kernel __attribute__((reqd_work_group_size(LANES, WARPS_PX *WARPS_OC, 1))) voi
   __local uint4 weight_tile[2 * PAIRS * WEIGHT_ROW / 4];
   __local uint pixel_tile[2 * PAIRS * PIXEL_ROW];
 #ifdef EMULATE_MMA
-  __local ushort all_matrices[WARPS_PX * WARPS_OC * MATRIX_HALFS];
-  __local ushort *matrices = all_matrices + get_local_id(1) * MATRIX_HALFS;
+  __local uint all_matrices[WARPS_PX * WARPS_OC * MATRIX_PAIRS];
+  __local uint *matrices = all_matrices + get_local_id(1) * MATRIX_PAIRS;
 #else
-  __local ushort *matrices = 0;
+  __local uint *matrices = 0;
 #endif
 
   const int warp = get_local_id(1);
@@ -239,8 +237,8 @@ __kernel __attribute__((reqd_work_group_size(LANES, WARPS_PX *WARPS_OC, 1))) voi
   float4 sum[OC_BLOCKS][PX_BLOCKS];
   EACH (o, OC_BLOCKS) {
     const int channel = block * TILE_OC + warp_oc + o * 16 + group;
-    const float2 first = (float2)(bias[channel], bias[channel + 8]);
-    EACH (p, PX_BLOCKS) sum[o][p] = first.xxyy;
+    const float upper = bias[channel], lower = bias[channel + 8];
+    EACH (p, PX_BLOCKS) sum[o][p] = (float4)(upper, upper, lower, lower);
   }
 
   // Step s fetches tile s and multiplies tile s - 1.
@@ -256,7 +254,7 @@ __kernel __attribute__((reqd_work_group_size(LANES, WARPS_PX *WARPS_OC, 1))) voi
           const int c = c0 + at / (TILE_OC / 4) * 2 + odd;
           next_weights[i][odd] =
               at < TILE_W && c < in_channels
-                  ? vload4(((block * in_channels + c) * 9 + tap) * (TILE_OC / 4) + at % (TILE_OC / 4), weights)
+                  ? weights[((block * in_channels + c) * 9 + tap) * (TILE_OC / 4) + at % (TILE_OC / 4)]
                   : (ushort4)0;
         }
       }
@@ -302,7 +300,8 @@ __kernel __attribute__((reqd_work_group_size(LANES, WARPS_PX *WARPS_OC, 1))) voi
       const int channel = block * TILE_OC + warp_oc + o * 8 + group;
       if (channel >= out_channels) continue;
       const float4 upper = sum[o / 2][p * 2], lower = sum[o / 2][p * 2 + 1];
-      const float4 square = o % 2 ? (float4)(upper.zw, lower.zw) : (float4)(upper.xy, lower.xy);
+      const float4 square =
+          o % 2 ? (float4)(upper.z, upper.w, lower.z, lower.w) : (float4)(upper.x, upper.y, lower.x, lower.y);
       const float4 value = square < lowest ? (float4)lowest : square;
       const int image = at.n * out_channels + channel;
       if (pool) {

@@ -115,10 +115,33 @@ static void softmax_is_stable(void **state) {
   guarded_close(&r);
 }
 
+/* ---- emulated tensor instructions, which take an interpreter minutes for what the others do in seconds */
+static void right_on_a_few_shapes(void **state) {
+  const subject *sub = *state;
+  static const struct {
+    size_t in, out, h, w;
+    int param[ALGO_MAX_PARAMS];
+  } cases[] = {{17, 19, 3, 5, {1, 1, 16, 16, 16, 16}},
+               {3, 17, 5, 4, {1, 2, 16, 16, 32, 8}},
+               {1, 33, 3, 11, {2, 1, 32, 32, 16, 16}}};
+  for (size_t i = 0; i < COUNT(cases); i++) {
+    const layer_shape s = conv_shape(cases[i].in, cases[i].out, cases[i].h, cases[i].w, i != 0);
+    const layer_shape pooled = pooled_shape(s);
+    test_layer t;
+    layer_make(i == 1 ? &pooled : &s, true, 300 + i, &t);
+    suite_case(sub, &t.l, cases[i].param, 2, 1 + i % 2, 400 + i);
+    layer_free(&t);
+  }
+}
+
 static void add_algorithm(subject sub) {
   /* Everything but the instruction itself can be tested anywhere. */
   if (strcmp(sub.a->name, emulated_mma()->name) == 0 && !device_info(suite.device)->nvidia_capability)
     sub.a = emulated_mma();
+  if (sub.a == emulated_mma() && suite.small) {
+    suite_add("right on a few shapes", sub, right_on_a_few_shapes);
+    return;
+  }
   suite_add("right on odd shapes", sub, right_on_odd_shapes);
   if (sub.a->params) suite_add("right with every parameter", sub, right_with_every_parameter);
   if (sub.a->op == LAYER_SOFTMAX) suite_add("is stable", sub, softmax_is_stable);

@@ -47,6 +47,12 @@ if(OCLGRIND AND NOT CLVGG_SANITIZE)
   set_tests_properties(test_kernels_oclgrind_little PROPERTIES LABELS kernels TIMEOUT 900 SKIP_RETURN_CODE 77)
 endif()
 
+# NVIDIA's instructions assemble where clang and CUDA's assembler are installed.
+find_program(CLANG NAMES clang-14 clang clang-15 clang-16)
+find_program(PTXAS ptxas HINTS /usr/local/cuda/bin)
+add_test(NAME test_ptx COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/kernels/ptx.sh ${CLANG} ${PTXAS})
+set_tests_properties(test_ptx PROPERTIES LABELS kernels SKIP_RETURN_CODE 77)
+
 # Drivers keep memory until the end of the process; ours is still checked for leaks.
 if(CLVGG_SANITIZE)
   # test_pack opens a dozen devices, after which LeakSanitizer's tracer often crashes in PoCL's dead threads; it counts
