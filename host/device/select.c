@@ -7,6 +7,7 @@
  *     alloc       bytes of the largest single buffer      global      bytes of device memory
  *     iterations  loop iterations of a work-item (max_iterations)
  *     width       elements of a native vector of float, which decides the blocks of blocked activations
+ *     gpu         a CPU is taken for a GPU with so many lanes: no limit, but a way to see there what is planned for a GPU
  * A value is a positive decimal number; one above the device's own cap changes nothing. Bad syntax is an error.
  */
 #include "device/select.h"
@@ -113,12 +114,18 @@ static void cap_width(clvgg_device_info *d, uint64_t limit) {
   if (d->native_float_width > limit) d->native_float_width = (unsigned)limit;
 }
 
+static void take_for_gpu(clvgg_device_info *d, uint64_t lanes) {
+  if (d->type != CLVGG_DEVICE_CPU) return;
+  d->type = CLVGG_DEVICE_GPU;
+  d->lanes = lanes < UINT32_MAX ? (unsigned)lanes : UINT32_MAX;
+}
+
 static const struct {
   const char *key;
   void (*apply)(clvgg_device_info *d, uint64_t limit);
 } limit_keys[] = {
-    {"group", cap_group},   {"local", cap_local},           {"alloc", cap_alloc},
-    {"global", cap_global}, {"iterations", cap_iterations}, {"width", cap_width},
+    {"group", cap_group},           {"local", cap_local}, {"alloc", cap_alloc},  {"global", cap_global},
+    {"iterations", cap_iterations}, {"width", cap_width}, {"gpu", take_for_gpu},
 };
 
 /* Reads one "key=value", applies it and returns what follows its comma, or NULL where the syntax is wrong. */
@@ -145,7 +152,7 @@ clvgg_status select_apply_limits(const char *limits, clvgg_device_info *device) 
       return base_fail(
           CLVGG_ERROR_ARGUMENT,
           "CLVGG_DEVICE_LIMITS is '%.200s', wrong from '%.80s' on; expected group=, local=, alloc=, global=, "
-          "iterations= or width= with a positive number each, separated by commas",
+          "iterations=, width= or gpu= with a positive number each, separated by commas",
           limits, at);
     at = next;
   }

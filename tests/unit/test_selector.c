@@ -292,8 +292,18 @@ static void test_lanes_follow_the_vendor_where_the_driver_is_silent(void **state
   }
 }
 
+static void test_a_cpu_can_be_taken_for_a_gpu(void **state) {
+  (void)state;
+  clvgg_device_info cpu = {.type = CLVGG_DEVICE_CPU}, other = {.type = CLVGG_DEVICE_ACCELERATOR};
+  assert_int_equal(select_apply_limits("gpu=32,group=64", &cpu), CLVGG_OK);
+  assert_int_equal(select_apply_limits("gpu=32", &other), CLVGG_OK);
+  assert_true(cpu.type == CLVGG_DEVICE_GPU && cpu.lanes == 32);
+  assert_true(other.type == CLVGG_DEVICE_ACCELERATOR && other.lanes == 0);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_a_cpu_can_be_taken_for_a_gpu),
       cmocka_unit_test(test_lanes_follow_the_vendor_where_the_driver_is_silent),
       cmocka_unit_test(test_default_is_the_biggest_usable_gpu),
       cmocka_unit_test(test_first_listed_wins_among_equals),
