@@ -25,7 +25,7 @@ typedef enum algo_form {
   ALGO_F32,
   ALGO_F24,     /* 24-bit integers, and an f32 scale for each row (base/int24.h); the arithmetic is f32 */
   ALGO_F16,     /* IEEE half; the arithmetic is f32 */
-  ALGO_F16_MATH /* IEEE half, inputs rounded to half, products in half; sums of many products are f32 */
+  ALGO_F16_MATH /* IEEE half, inputs rounded to half, products in half or exact; sums of many products are f32 */
 } algo_form;
 
 /* A kernel macro that may be set: its name in the .cl file, and the values that it may take. */

@@ -164,15 +164,29 @@ static void work(const algo_problem *p, const int *param, double *flops, double 
   *weight_bytes = sizeof(uint16_t) * (double)layer_row_length(&p->shape) * rows;
 }
 
+/* As long as the built kernel allows only smaller groups, there are fewer warps, in inst->param too. */
+static clvgg_status build(algo_instance *inst, const char *options) {
+  device_kernel *kernel = &algo_state_of(inst)->kernel;
+  for (;;) {
+    char why[ALGO_WHY_BYTES] = "", text[128];
+    if (!algo_supports(inst->algo, device_info(inst->dev), &inst->problem, inst->param, why))
+      return base_fail(CLVGG_ERROR_UNSUPPORTED, "%s (%s): %s", inst->algo->name,
+                       algo_params_text(inst->algo, inst->param, text, sizeof text), why);
+    TRY(algo_build_with(inst, "conv_mma.cl", inst->algo->name, options, kernel));
+    if (LANES * warps(inst->param) <= kernel->max_work_group) return CLVGG_OK;
+    if (warps(inst->param) == 1)
+      return base_fail(CLVGG_ERROR_BUILD,
+                       "%s: the driver allows groups of %zu work-items for this kernel, a warp has %d",
+                       inst->algo->name, kernel->max_work_group, LANES);
+    device_kernel_release(kernel);
+    inst->param[inst->param[WARPS_OC] > 1 ? WARPS_OC : WARPS_PX] /= 2;
+  }
+}
+
 clvgg_status conv_mma_prepare(algo_instance *inst, const layer *l, const char *options) {
   TRY(algo_state_open(inst));
-  algo_state *state = algo_state_of(inst);
-  TRY(algo_build_with(inst, "conv_mma.cl", inst->algo->name, options, &state->kernel));
-  /* The kernel's attribute asks for this very size. */
-  if (state->kernel.max_work_group < LANES * warps(inst->param))
-    return base_fail(CLVGG_ERROR_BUILD, "%s: the driver allows groups of %zu work-items for this kernel, it needs %zu",
-                     inst->algo->name, state->kernel.max_work_group, LANES * warps(inst->param));
-  return pack_upload_half(inst->dev, l, tile_oc(inst->param), &state->weights);
+  TRY(build(inst, options));
+  return pack_upload_half(inst->dev, l, tile_oc(inst->param), &algo_state_of(inst)->weights);
 }
 
 static clvgg_status prepare(algo_instance *inst, const layer *l) {
