@@ -23,9 +23,11 @@ typedef struct comparison {
 
 clvgg_status gate_run_plan(gate *g, const plan *p) {
   plan copy;
+  clvgg_engine_options options = g->options;
+  options.precision = gate_plan_precision(p); /* AUTO is none that an engine knows */
   TRY(plan_copy(p, &copy));
   return g->engine ? engine_change_plan(g->engine, g->layers, &copy)
-                   : engine_open_plan(g->dev, g->net, &g->options, &copy, &g->engine);
+                   : engine_open_plan(g->dev, g->net, &options, &copy, &g->engine);
 }
 
 /* A batch of logits after the other, of c->images; or of as many as there is time for, which c->images then is. */
