@@ -119,6 +119,8 @@ void cli_fill_noise(float *out, size_t count);
 
 /* Each reports its own error. 1: open. */
 int cli_open_device(const cli_shared *shared, clvgg_device **out);
+/* 1: *devices is an array of *count infos, at least one, for clvgg_device_list_free. */
+int cli_select_devices(const cli_shared *shared, clvgg_device_info **devices, size_t *count);
 int cli_open_model(const cli_shared *shared, const char *classes_path, clvgg_model **out);
 
 /* Engine options with their defaults and the shared options' values. */
