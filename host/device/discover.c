@@ -354,26 +354,26 @@ static clvgg_status fail_without_devices(const cl_platform_id *platforms, size_t
                            : "; a driver for this machine's GPU, or pocl-opencl-icd for its CPU, is missing");
 }
 
-/* The index as select_device finds it; why without touching the thread's error text. */
-static clvgg_status find(const device_table *table, const char *selector, size_t *index, char *why, size_t bytes,
-                         bool *from_environment) {
-  *from_environment = false;
-  if (selector == NULL || selector[0] == '\0') {
-    selector = getenv("CLVGG_DEVICE");
-    *from_environment = selector != NULL && selector[0] != '\0';
-  }
-  return select_device(table->info, table->count, selector, index, why, bytes);
+/* What is meant without a selector; *from: how an error text begins. */
+static const char *or_environment(const char *selector, const char **from) {
+  *from = "";
+  if (selector != NULL && selector[0] != '\0') return selector;
+  selector = getenv("CLVGG_DEVICE");
+  if (selector != NULL && selector[0] != '\0') *from = "CLVGG_DEVICE: ";
+  return selector;
 }
 
 /* Without a default (CLVGG_DEVICE names none) the table is still good. */
 static void mark_default(device_table *table) {
   char why[800];
-  size_t index = 0;
-  bool from_environment = false;
-  if (find(table, NULL, &index, why, sizeof why, &from_environment) == CLVGG_OK)
-    table->info[index].is_default = 1;
+  const char *from = NULL, *selector = or_environment(NULL, &from);
+  size_t *index = calloc(table->count, sizeof *index), found = 0;
+  if (index == NULL) return;
+  if (select_devices(table->info, table->count, selector, index, &found, why, sizeof why) != CLVGG_OK)
+    base_log("no default device: %s%s", from, why);
   else
-    base_log("no default device: %s%s", from_environment ? "CLVGG_DEVICE: " : "", why);
+    for (size_t i = 0; i < found; i++) table->info[index[i]].is_default = 1;
+  free(index);
 }
 
 clvgg_status discover_devices(device_table *out) {
@@ -403,26 +403,16 @@ clvgg_status discover_devices(device_table *out) {
 
 clvgg_status discover_select(const device_table *table, const char *selector, size_t *index) {
   char why[800];
-  bool from_environment = false;
-  const clvgg_status status = find(table, selector, index, why, sizeof why, &from_environment);
-  if (status != CLVGG_OK) return base_fail(status, "%s%s", from_environment ? "CLVGG_DEVICE: " : "", why);
-  return CLVGG_OK;
+  const char *from = NULL;
+  selector = or_environment(selector, &from);
+  const clvgg_status status = select_device(table->info, table->count, selector, index, why, sizeof why);
+  return status == CLVGG_OK ? CLVGG_OK : base_fail(status, "%s%s", from, why);
 }
 
-clvgg_status clvgg_device_list(clvgg_device_info **devices, size_t *count) {
-  if (devices != NULL) *devices = NULL;
-  if (count != NULL) *count = 0;
-  if (devices == NULL || count == NULL)
-    return base_fail(CLVGG_ERROR_ARGUMENT, "clvgg_device_list: %s is NULL", devices == NULL ? "devices" : "count");
-  device_table table;
-  TRY(discover_devices(&table));
-  *devices = table.info;
-  *count = table.count;
-  table.info = NULL;
-  discover_free(&table);
-  return CLVGG_OK;
-}
-
-void clvgg_device_list_free(clvgg_device_info *devices) {
-  free(devices);
+clvgg_status discover_select_all(const device_table *table, const char *selector, size_t *index, size_t *found) {
+  char why[800];
+  const char *from = NULL;
+  selector = or_environment(selector, &from);
+  const clvgg_status status = select_devices(table->info, table->count, selector, index, found, why, sizeof why);
+  return status == CLVGG_OK ? CLVGG_OK : base_fail(status, "%s%s", from, why);
 }

@@ -51,6 +51,8 @@ clvgg_status discover_one(cl_device_id id, clvgg_device_info *out);
 char *discover_extensions(cl_device_id id);
 /* The index of the device that selector means; NULL or "" means CLVGG_DEVICE, else the best. */
 clvgg_status discover_select(const device_table *table, const char *selector, size_t *index);
+/* Likewise of all that it means; index (table->count). */
+clvgg_status discover_select_all(const device_table *table, const char *selector, size_t *index, size_t *found);
 
 /* "CL_INVALID_VALUE", or "unknown OpenCL error". */
 const char *device_code_name(cl_int code);

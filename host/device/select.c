@@ -277,6 +277,13 @@ static clvgg_status select_type(const clvgg_device_info *devices, size_t count, 
   return CLVGG_ERROR_DEVICE;
 }
 
+/* Names may contain commas, "llvmpipe (LLVM 15.0.6, 256 bits)", so a list is what matches no name. */
+static bool is_list(const clvgg_device_info *devices, size_t count, const char *selector) {
+  for (size_t i = 0; i < count; i++)
+    if (matches_name(&devices[i], selector)) return false;
+  return strchr(selector, ',') != NULL;
+}
+
 static clvgg_status select_name(const clvgg_device_info *devices, size_t count, const char *selector, size_t *index,
                                 writer *why) {
   size_t usable = 0, unusable = 0;
@@ -291,8 +298,7 @@ static clvgg_status select_name(const clvgg_device_info *devices, size_t count, 
     put_devices(why, devices, count, selector);
     return CLVGG_ERROR_ARGUMENT;
   }
-  /* Names may contain commas, "llvmpipe (LLVM 15.0.6, 256 bits)", so a list is what matches no name. */
-  if (unusable == 0 && strchr(selector, ',') != NULL) {
+  if (unusable == 0 && is_list(devices, count, selector)) {
     put(why, "'%.80s' is a list of devices, one device is wanted here", selector);
     return CLVGG_ERROR_ARGUMENT;
   }
@@ -321,4 +327,47 @@ clvgg_status select_device(const clvgg_device_info *devices, size_t count, const
   if (strcasecmp(selector, "gpu") == 0 || strcasecmp(selector, "cpu") == 0)
     return select_type(devices, count, selector, index, &w);
   return select_name(devices, count, selector, index, &w);
+}
+
+/* ---- several devices */
+
+static void add_index(size_t *index, size_t *found, size_t i) {
+  for (size_t k = 0; k < *found; k++)
+    if (index[k] == i) return;
+  index[(*found)++] = i;
+}
+
+static clvgg_status add_devices(const clvgg_device_info *devices, size_t count, const char *selector, size_t *index,
+                                size_t *found, char *why, size_t bytes) {
+  size_t i = 0;
+  if (selector == NULL || strcasecmp(selector, "all") != 0) {
+    const clvgg_status status = select_device(devices, count, selector, &i, why, bytes);
+    if (status == CLVGG_OK) add_index(index, found, i);
+    return status;
+  }
+  for (i = 0; i < count; i++)
+    if (devices[i].usable) add_index(index, found, i);
+  return *found > 0 ? CLVGG_OK : select_device(devices, count, NULL, &i, why, bytes); /* which says why */
+}
+
+clvgg_status select_devices(const clvgg_device_info *devices, size_t count, const char *selector, size_t *index,
+                            size_t *found, char *why, size_t bytes) {
+  *found = 0;
+  if (selector == NULL || !is_list(devices, count, selector))
+    return add_devices(devices, count, selector, index, found, why, bytes);
+  for (const char *at = selector; at != NULL;) {
+    char part[sizeof devices->name];
+    at += strspn(at, " ");
+    const size_t length = strcspn(at, ",");
+    if (length == 0 || length >= sizeof part) {
+      writer w = {why, bytes, 0};
+      put(&w, "'%.80s' is no list of devices: a part of it is %s", selector, length == 0 ? "empty" : "too long");
+      return CLVGG_ERROR_ARGUMENT;
+    }
+    snprintf(part, sizeof part, "%.*s", (int)length, at);
+    const clvgg_status status = add_devices(devices, count, part, index, found, why, bytes);
+    if (status != CLVGG_OK) return status;
+    at = at[length] == ',' ? at + length + 1 : NULL;
+  }
+  return CLVGG_OK;
 }

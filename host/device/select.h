@@ -14,6 +14,11 @@ size_t select_best(const clvgg_device_info *devices, size_t count);
 clvgg_status select_device(const clvgg_device_info *devices, size_t count, const char *selector, size_t *index,
                            char *why, size_t bytes);
 
+/* The indices (at most count, in the selector's order, none twice) of the devices that it means: "all", a comma list of what
+ * select_device takes, or one of these. A name that holds a comma is no list. */
+clvgg_status select_devices(const clvgg_device_info *devices, size_t count, const char *selector, size_t *index,
+                            size_t *found, char *why, size_t bytes);
+
 /* Fills in what no query tells: max_iterations, software_rasteriser, and lanes where the driver did not. */
 void select_apply_quirks(clvgg_device_info *device);
 

@@ -118,7 +118,7 @@ typedef struct clvgg_device_info {
   int software_rasteriser; /* 1: Mesa's llvmpipe or one like it: slow, its work-items are the lanes of a CPU's vectors */
   int usable;              /* 1: clvgg can run on it */
   char reason[256];        /* why it is not usable, else "" */
-  int is_default;          /* 1: what clvgg_device_open(NULL) would open */
+  int is_default;          /* 1: what clvgg_device_open(NULL) would open, or of the list in CLVGG_DEVICE */
   unsigned
       lanes; /* work-items that run in step: a warp, a wavefront, what a GPU's compiler puts side by side; 0: not known */
   unsigned sub_group_sizes[8];  /* that kernels can have, where the driver tells; the rest is 0 */
@@ -135,6 +135,12 @@ typedef struct clvgg_device_info {
  * install in the error text. */
 CLVGG_API clvgg_status clvgg_device_list(clvgg_device_info **devices, size_t *count);
 CLVGG_API void clvgg_device_list_free(clvgg_device_info *devices);
+
+/* Lists the devices that a selector means, in its order, none twice: at least one, each usable. The selector is a comma list of what
+ * clvgg_device_open takes, or "all": every usable device, software rasterisers among them. (A name that holds a comma is no
+ * list.) NULL or "" means CLVGG_DEVICE, which may be a list here, else the best device. The array is released with
+ * clvgg_device_list_free; each device is then opened by its id, so that one that fails takes no other with it. */
+CLVGG_API clvgg_status clvgg_device_select(const char *selector, clvgg_device_info **devices, size_t *count);
 
 /* Opens one device. The selector is "P:D" (platform and device number as listed), "cpu", "gpu", or a case-insensitive
  * part of a platform's or device's name. "P:D" and "cpu"/"gpu" take the best match; a name part must match exactly one

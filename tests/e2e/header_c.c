@@ -19,7 +19,8 @@ static const any_function functions[] = {
     F(clvgg_engine_open),     F(clvgg_engine_close),    F(clvgg_engine_run),
     F(clvgg_engine_enqueue),  F(clvgg_engine_get_info), F(clvgg_engine_get_layer),
     F(clvgg_engine_profile),  F(clvgg_top_k),           F(clvgg_verify),
-    F(clvgg_image_load_rgb8), F(clvgg_engine_run_rgb8), F(clvgg_engine_profile_rgb8)};
+    F(clvgg_image_load_rgb8), F(clvgg_engine_run_rgb8), F(clvgg_engine_profile_rgb8),
+    F(clvgg_device_select)};
 /* clang-format on */
 
 int main(void) {

@@ -16,6 +16,13 @@ target_compile_definitions(test_report PRIVATE KERNEL_DIR="${PROJECT_SOURCE_DIR}
 set_tests_properties(test_explain test_explain_tuning test_report PROPERTIES
   ENVIRONMENT "CLVGG_CLI=$<TARGET_FILE:clvgg>;${lsan}")
 
+clvgg_test(e2e test_several_devices)
+target_sources(test_several_devices PRIVATE e2e/cli.c e2e/command.c)
+target_link_libraries(test_several_devices PRIVATE PkgConfig::JANSSON m)
+add_dependencies(test_several_devices clvgg)
+set_tests_properties(test_several_devices PROPERTIES
+  ENVIRONMENT "CLVGG_CLI=$<TARGET_FILE:clvgg>;RUSTICL_ENABLE=llvmpipe;${lsan}" TIMEOUT 1800)
+
 clvgg_test(e2e test_tune base store)
 target_sources(test_tune PRIVATE fault/program.c e2e/cli.c e2e/command.c)
 target_link_libraries(test_tune PRIVATE PkgConfig::JANSSON m)

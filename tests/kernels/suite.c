@@ -184,7 +184,9 @@ static size_t legal_count(const algo_param *p) {
 
 /* Every combination of the parameters that a kernel is compiled with, and with each of these the next of all combinations of those
  * that are arguments. */
-static void with_combinations(const subject *sub, const layer *l, size_t batch, bool all, size_t p, int *param) {
+static void with_combinations(const subject *sub, const layer *l, size_t batch, suite_extent extent, size_t p,
+                              int *param) {
+  const bool all = extent == SUITE_ALL;
   static size_t launch; /* counts through the latter */
   const algo *a = sub->a;
   if (!a->params[p].name) {
@@ -197,28 +199,29 @@ static void with_combinations(const subject *sub, const layer *l, size_t batch, 
     size_t step = 1;
     for (size_t i = 0; i < p; i++) step *= a->params[i].launched ? legal_count(&a->params[i]) : 1;
     param[p] = a->params[p].legal[launch / step % legal_count(&a->params[p])];
-    with_combinations(sub, l, batch, all, p + 1, param);
+    with_combinations(sub, l, batch, extent, p + 1, param);
     param[p] = chosen;
     return;
   }
-  for (size_t v = 0; v < legal_count(&a->params[p]); v++) {
+  const size_t last = legal_count(&a->params[p]) - 1;
+  for (size_t v = 0; v <= last; v += extent == SUITE_ENDS && last ? last : 1) {
     param[p] = a->params[p].legal[v];
     if (all)
-      with_combinations(sub, l, batch, all, p + 1, param);
+      with_combinations(sub, l, batch, extent, p + 1, param);
     else if (param[p] != chosen)
       suite_case(sub, l, param, batch, batch, 8 + v);
   }
   param[p] = chosen;
-  if (!all) with_combinations(sub, l, batch, all, p + 1, param);
+  if (!all) with_combinations(sub, l, batch, extent, p + 1, param);
 }
 
-void suite_parameters(const subject *sub, layer_shape s, size_t batch, bool all) {
+void suite_parameters(const subject *sub, layer_shape s, size_t batch, suite_extent extent) {
   const algo_problem problem = {.shape = s, .batch = batch, .block = sub->block};
   int param[ALGO_MAX_PARAMS];
   suite_choose(sub, &problem, param);
   test_layer t;
   layer_make(&s, true, 7, &t);
-  with_combinations(sub, &t.l, batch, all, 0, param);
+  with_combinations(sub, &t.l, batch, extent == SUITE_EACH && suite.ends ? SUITE_ENDS : extent, 0, param);
   layer_free(&t);
 }
 
@@ -311,12 +314,17 @@ static bool wanted(const algo *a, int argc, char **argv, bool blocks) {
   return named && algo_uses_blocks(a) == blocks;
 }
 
+static bool is_set(const char *name) {
+  const char *value = getenv(name);
+  return value && strcmp(value, "1") == 0;
+}
+
 int suite_main(int argc, char **argv, const char *name, bool blocks, void (*add)(subject sub)) {
-  const char *environment = getenv("CLVGG_TEST_SMALL");
-  suite.small = environment && strcmp(environment, "1") == 0;
-  if (argc > 1 && strcmp(argv[1], "--small") == 0) {
-    suite.small = true;
-    argc--, argv++;
+  suite.small = is_set("CLVGG_TEST_SMALL");
+  suite.ends = is_set("CLVGG_TEST_ENDS");
+  for (; argc > 1 && strncmp(argv[1], "--", 2) == 0; argc--, argv++) {
+    suite.small |= strcmp(argv[1], "--small") == 0;
+    suite.ends |= strcmp(argv[1], "--ends") == 0;
   }
   cache_make();
   if (clvgg_device_open(NULL, &suite.device) != CLVGG_OK) {

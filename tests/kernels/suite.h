@@ -14,6 +14,7 @@ typedef struct subject {
 extern struct suite {
   clvgg_device *device;
   bool small;                        /* --small */
+  bool ends;                         /* --ends */
   size_t cases_right, cases_refused; /* so far */
 } suite;
 
@@ -33,8 +34,12 @@ void suite_case(const subject *sub, const layer *l, const int *param, size_t bat
 void suite_shape(const subject *sub, layer_shape s, size_t number);
 void suite_maxpool_shapes(const subject *sub);
 void suite_avgpool_shapes(const subject *sub);
-/* Every legal combination of parameters; with all false, each value of each with the others as the rules choose. */
-void suite_parameters(const subject *sub, layer_shape s, size_t batch, bool all);
+typedef enum suite_extent {
+  SUITE_ENDS, /* the least and the largest value of each parameter, with the others as the rules choose */
+  SUITE_EACH, /* each value of each, likewise; with --ends the former */
+  SUITE_ALL   /* every legal combination */
+} suite_extent;
+void suite_parameters(const subject *sub, layer_shape s, size_t batch, suite_extent extent);
 
 /* ---- tests */
 void suite_bad_arguments_are_refused(void **state);

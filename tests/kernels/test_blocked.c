@@ -3,9 +3,10 @@
  * and 16 channels, odd shapes, part batches, every legal combination of parameters. Outputs and workspaces are poisoned with
  * NaN, inputs have NaN behind their end, surplus channels must be zeros, and nothing outside the output may change.
  *
- *     test_blocked [--small] [ALGORITHM...]       CLVGG_DEVICE says where; CLVGG_TEST_SMALL=1 is --small
+ *     test_blocked [--small] [--ends] [ALGORITHM...]       CLVGG_DEVICE says where; CLVGG_TEST_SMALL=1 is --small
  *
- * --small is for simulators and slow drivers: fewer cases, and only in the blocks that the device would use.
+ * --small is for simulators and slow drivers: fewer cases, and only in the blocks that the device would use. --ends
+ * (CLVGG_TEST_ENDS=1) runs only the least and the largest value of each parameter.
  * CLVGG_TEST_WITHOUT=TEXT leaves out algorithms whose name contains TEXT.
  */
 #include <setjmp.h>
@@ -21,17 +22,23 @@
 #include "kernels/guarded.h"
 #include "kernels/suite.h"
 
+/* Whether the device computes in such blocks. Others run there, too, but for devices of their own. */
+static bool is_own_block(const subject *sub) {
+  return sub->block == algo_block(device_info(suite.device));
+}
+
 /* ---- shapes */
 
 static void conv_shapes(const subject *sub) {
   static const size_t sides[][2] = {{1, 1}, {3, 5}, {7, 7}, {2, 2}, {13, 9}, {1, 6}, {9, 14}, {17, 15}};
   static const size_t channels[] = {1, 3, 17, 33};
-  const size_t side_count = suite.small ? 3 : COUNT(sides), channel_count = suite.small ? 3 : COUNT(channels);
+  const bool few = suite.small || !is_own_block(sub);
+  const size_t side_count = few ? 3 : COUNT(sides), channel_count = few ? 3 : COUNT(channels);
   size_t number = 0;
   for (size_t i = 0; i < side_count; i++)
     for (size_t in = 0; in < channel_count; in++)
       for (size_t out = 0; out < channel_count; out++, number++) {
-        if (suite.small && (in + out + i) % 3 != 0) continue;
+        if (few && (in + out + i) % 3 != 0) continue;
         const layer_shape s = conv_shape(channels[in], channels[out], sides[i][0], sides[i][1], (number + i) % 2);
         suite_shape(sub, s, number);
         if (sub->a->pools && sides[i][0] > 1 && sides[i][1] > 1) suite_shape(sub, pooled_shape(s), number + 1);
@@ -69,16 +76,16 @@ static void right_on_odd_shapes(void **state) {
   fail_msg("%s: the device supports none of the shapes", sub->a->name);
 }
 
-/* ---- every legal combination of parameters (small, and other blocks than the device's own: each value of each, the others as
- * chosen) */
+/* ---- every legal combination of parameters (small: each value of each, the others as chosen; in other blocks than the device's
+ * own: the least and the largest) */
 
 static void right_with_every_parameter(void **state) {
   const subject *sub = *state;
   const bool conv = sub->a->op == LAYER_CONV, image = conv && sub->a->in != ALGO_NCHWC;
   layer_shape s = conv ? conv_shape(image ? 3 : 19, 37, 7, 9, true) : fc_shape((shape3){9, 3, 2}, 37, true);
   if (sub->a->pools) s = pooled_shape(s);
-  const bool own = sub->block == algo_block(device_info(suite.device));
-  suite_parameters(sub, s, conv ? 2 : 5, own && !suite.small);
+  const suite_extent own = suite.small || suite.ends ? SUITE_EACH : SUITE_ALL;
+  suite_parameters(sub, s, conv ? 2 : 5, is_own_block(sub) ? own : SUITE_ENDS);
 }
 
 /* ---- smaller forms of weights */

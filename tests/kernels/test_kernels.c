@@ -2,9 +2,10 @@
  * Every algorithm against the C reference: odd shapes, part batches, every legal parameter value. Outputs and workspaces are
  * poisoned with NaN, inputs have NaN behind their end, and nothing outside the output may change.
  *
- *     test_kernels [--small] [ALGORITHM...]       CLVGG_DEVICE says where; CLVGG_TEST_SMALL=1 is --small
+ *     test_kernels [--small] [--ends] [ALGORITHM...]       CLVGG_DEVICE says where; CLVGG_TEST_SMALL=1 is --small
  *
- * --small is for simulators and slow drivers. CLVGG_TEST_WITHOUT=TEXT leaves out algorithms whose name contains TEXT.
+ * --small is for simulators and slow drivers. --ends (CLVGG_TEST_ENDS=1) leaves out the values of parameters between the least and
+ * the largest, where others have run. CLVGG_TEST_WITHOUT=TEXT leaves out algorithms whose name contains TEXT.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -83,17 +84,17 @@ static void right_with_every_parameter(void **state) {
   switch (sub->a->op) {
     case LAYER_CONV:
       suite_parameters(sub, small ? conv_shape(3, 19, 7, 9, true) : conv_shape(5, 19, 17, 13, true), small ? 1 : 2,
-                       false);
+                       SUITE_EACH);
       if (small) break;
       s = conv_shape(3, 9, 7, 7, false);
-      suite_parameters(sub, sub->a->pools ? pooled_shape(s) : s, 1, false);
+      suite_parameters(sub, sub->a->pools ? pooled_shape(s) : s, 1, SUITE_EACH);
       break;
     case LAYER_FC:
-      suite_parameters(sub, fc_shape((shape3){257, 1, 1}, small ? 9 : 19, true), small ? 2 : 5, false);
-      if (!small) suite_parameters(sub, fc_shape((shape3){33, 1, 1}, 10, false), 1, false);
+      suite_parameters(sub, fc_shape((shape3){257, 1, 1}, small ? 9 : 19, true), small ? 2 : 5, SUITE_EACH);
+      if (!small) suite_parameters(sub, fc_shape((shape3){33, 1, 1}, 10, false), 1, SUITE_EACH);
       break;
     default:
-      suite_parameters(sub, softmax_shape(100), 3, false);
+      suite_parameters(sub, softmax_shape(100), 3, SUITE_EACH);
   }
 }
 

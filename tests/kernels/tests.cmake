@@ -21,7 +21,7 @@ target_sources(test_kernels PRIVATE kernels/emulated_mma.c kernels/guarded.c ker
 set_tests_properties(test_kernels PROPERTIES TIMEOUT 1200) # it compiles some hundred kernels
 
 # The same on a device with the least that OpenCL 1.2 GPUs have; CLVGG_DEVICE_LIMITS is explained in host/device/select.c.
-add_test(NAME test_kernels_limits COMMAND test_kernels)
+add_test(NAME test_kernels_limits COMMAND test_kernels --ends)
 set_tests_properties(test_kernels_limits PROPERTIES LABELS kernels TIMEOUT 1200
   ENVIRONMENT "CLVGG_DEVICE_LIMITS=group=64,local=16384,alloc=1048576")
 

@@ -190,6 +190,60 @@ static void test_lists_are_refused(void **state) {
   EXPECT_FAILURE(t, ALL, "cpu,gpu", CLVGG_ERROR_ARGUMENT, "one device is wanted");
 }
 
+/* Indices of what a selector means, -1 behind the last. */
+static void expect_several(const clvgg_device_info *t, const char *selector, const int *wanted) {
+  size_t index[ALL], found = 99;
+  const clvgg_status status = select_devices(t, ALL, selector, index, &found, why, sizeof why);
+  if (status != CLVGG_OK) fail_msg("%s: %s", selector != NULL ? selector : "NULL", why);
+  for (size_t i = 0; i < found; i++)
+    if (wanted[i] < 0 || index[i] != (size_t)wanted[i])
+      fail_msg("'%s': device %zu at %zu, expected %d", selector, index[i], i, wanted[i]);
+  assert_int_equal(wanted[found], -1);
+}
+#define EXPECT_SEVERAL(t, selector, ...) expect_several(t, selector, (const int[]){__VA_ARGS__, -1})
+
+static void test_lists(void **state) {
+  (void)state;
+  clvgg_device_info t[ALL];
+  fill_table(t);
+  EXPECT_SEVERAL(t, NULL, BIG_GPU);
+  EXPECT_SEVERAL(t, "cpu", CPU);
+  EXPECT_SEVERAL(t, "cpu,gpu", CPU, BIG_GPU);
+  EXPECT_SEVERAL(t, "gpu, 2:0, a770", BIG_GPU, SMALL_GPU); /* the last is the first */
+  EXPECT_SEVERAL(t, "All", CPU, SOFT, SMALL_GPU, BIG_GPU, FPGA);
+  EXPECT_SEVERAL(t, "fpga,all", FPGA, CPU, SOFT, SMALL_GPU, BIG_GPU);
+  /* A name with a comma is a name, and in a list each of its parts is one, too. */
+  EXPECT_SEVERAL(t, LLVMPIPE, SOFT);
+  EXPECT_SEVERAL(t, LLVMPIPE ",0:0", SOFT, CPU);
+}
+
+static void expect_no_list(const clvgg_device_info *t, size_t n, const char *selector, clvgg_status wanted,
+                           const char *part) {
+  size_t index[ALL], found = 0;
+  assert_int_equal(select_devices(t, n, selector, index, &found, why, sizeof why), wanted);
+  if (strstr(why, part) == NULL) fail_msg("'%s' is not in '%s'", part, why);
+}
+
+static void test_wrong_lists_are_refused(void **state) {
+  (void)state;
+  clvgg_device_info t[ALL];
+  fill_table(t);
+  expect_no_list(t, ALL, "gpu,", CLVGG_ERROR_ARGUMENT, "empty");
+  expect_no_list(t, ALL, ",gpu", CLVGG_ERROR_ARGUMENT, "empty");
+  expect_no_list(t, ALL, "gpu, ,cpu", CLVGG_ERROR_ARGUMENT, "empty");
+  expect_no_list(t, ALL, "gpu,voodoo", CLVGG_ERROR_DEVICE, "'voodoo'");
+  expect_no_list(t, ALL, "cpu,Intel", CLVGG_ERROR_ARGUMENT, "could be 2 devices");
+  expect_no_list(t, ALL, "cpu,4:0", CLVGG_ERROR_DEVICE, "OpenCL 1.1");
+  char selector[600];
+  memset(selector, 'z', sizeof selector);
+  memcpy(selector, "cpu,", 4);
+  selector[sizeof selector - 1] = '\0';
+  expect_no_list(t, ALL, selector, CLVGG_ERROR_ARGUMENT, "too long");
+  expect_no_list(t, 0, "all", CLVGG_ERROR_DEVICE, "no usable");
+  for (int i = 0; i < ALL; i++) t[i].usable = 0;
+  expect_no_list(t, ALL, "all", CLVGG_ERROR_DEVICE, "no usable");
+}
+
 static void test_error_text_is_bounded(void **state) {
   (void)state;
   static clvgg_device_info t[300];
@@ -314,6 +368,8 @@ int main(void) {
       cmocka_unit_test(test_type),
       cmocka_unit_test(test_name_part),
       cmocka_unit_test(test_lists_are_refused),
+      cmocka_unit_test(test_lists),
+      cmocka_unit_test(test_wrong_lists_are_refused),
       cmocka_unit_test(test_error_text_is_bounded),
       cmocka_unit_test(test_limits_lower_only),
       cmocka_unit_test(test_limits_syntax),

@@ -119,6 +119,11 @@ void cli_fill_noise(float *out, size_t count);
 
 /* Each reports its own error. 1: open. */
 int cli_open_device(const cli_shared *shared, clvgg_device **out);
+/* 1: *devices is an array of *count infos, at least one, for clvgg_device_list_free. */
+int cli_select_devices(const cli_shared *shared, clvgg_device_info **devices, size_t *count);
+/* Runs fn for each of the devices that -d means, with that as the only one, and headings between them; JSON is one array then. A
+ * single device is as if there were no list. CLI_FAILED when fn failed for any, or no device can be selected, which is reported. */
+int cli_each_device(const cli_shared *shared, int (*fn)(const cli_shared *shared, void *user), void *user);
 int cli_open_model(const cli_shared *shared, const char *classes_path, clvgg_model **out);
 
 /* Engine options with their defaults and the shared options' values. */

@@ -380,6 +380,28 @@ static void run_models(bench *b, char *const *names, size_t name_count, const si
   }
 }
 
+/* What is to be measured on each device. */
+typedef struct bench_plan {
+  const bench_options *options;
+  char *const *names; /* (name_count), families for random weights; NULL: the model of -m */
+  size_t name_count;
+  const size_t *batches; /* (batch_count) */
+  size_t batch_count;
+} bench_plan;
+
+static int bench_device(const cli_shared *shared, void *user) {
+  const bench_plan *plan = user;
+  bench b = {.shared = shared, .options = plan->options};
+  if (!cli_open_device(shared, &b.device)) return CLI_FAILED;
+  clvgg_device_get_info(b.device, &b.device_info);
+  run_models(&b, plan->names, plan->name_count, plan->batches, plan->batch_count);
+  print_all(&b);
+  for (size_t i = 0; i < b.count; i++) free(b.results[i].layers);
+  free(b.results);
+  clvgg_device_close(&b.device);
+  return b.failed ? CLI_FAILED : CLI_DONE;
+}
+
 int cmd_bench(int argc, char **argv) {
   cli_shared shared;
   bench_options o = {.batches = "1", .runs = CLI_UNSET, .seconds = DEFAULT_SECONDS};
@@ -407,21 +429,13 @@ int cmd_bench(int argc, char **argv) {
   char **names = cli_alloc(strlen(list) + 1, sizeof *names);
   size_t name_count = 0;
   for (char *name = strtok_r(list, ",", &rest); name; name = strtok_r(NULL, ",", &rest)) names[name_count++] = name;
-  bench b = {.shared = &shared, .options = &o};
-  if (!name_count) {
-    code = cli_wrong_usage("bench", "--arch: '%s' names no family", o.arch);
-  } else if (!cli_open_device(&shared, &b.device)) {
-    code = CLI_FAILED;
+  if (name_count) {
+    const bench_plan plan = {&o, shared.model ? NULL : names, name_count, batches, batch_count};
+    code = cli_each_device(&shared, bench_device, (void *)&plan);
   } else {
-    clvgg_device_get_info(b.device, &b.device_info);
-    run_models(&b, shared.model ? NULL : names, name_count, batches, batch_count);
-    print_all(&b);
-    code = b.failed ? CLI_FAILED : CLI_DONE;
+    code = cli_wrong_usage("bench", "--arch: '%s' names no family", o.arch);
   }
-  for (size_t i = 0; i < b.count; i++) free(b.results[i].layers);
-  free(b.results);
   free(names);
   free(list);
-  clvgg_device_close(&b.device);
   return code;
 }

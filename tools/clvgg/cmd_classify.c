@@ -16,7 +16,7 @@ static const cli_usage usage = {
     "classify", "IMAGE...",
     "Prints the most probable classes of each image: rank, probability in percent, class. A folder\n"
     "stands for the images in it. An image that cannot be read is reported and the others are done; the\n"
-    "exit status is then 1.\n",
+    "exit status is then 1. With several devices (-d all) the images are distributed over them.\n",
     "  clvgg classify photo.jpg\n"
     "  clvgg classify -m vgg16.pth -k 3 holiday/ photo.jpg\n"
     "  clvgg classify -m caffe.pth --bgr --mean 103.94,116.78,123.68 --std 1,1,1 photo.jpg\n",
@@ -116,7 +116,7 @@ static int classify(predictor *p, const request *asked, size_t top, int json) {
   if (json) output_json(a.json);
   free(a.probability);
   free(a.index);
-  return code == CLI_DONE && a.failed ? CLI_FAILED : code;
+  return code == CLI_DONE && (a.failed || p->lost) ? CLI_FAILED : code;
 }
 
 int cmd_classify(int argc, char **argv) {
@@ -133,9 +133,8 @@ int cmd_classify(int argc, char **argv) {
   request asked = {.error = NULL};
   predictor p;
   for (int i = first; i < argc; i++) add_argument(&asked, argv[i]);
-  size_t batch = asked.images.count < DEFAULT_BATCH ? asked.images.count : DEFAULT_BATCH;
   code = CLI_FAILED;
-  if (predictor_open(&p, &shared, &images) && predictor_start(&p, &shared, &images, batch))
+  if (predictor_open(&p, &shared, &images) && predictor_start(&p, &shared, &images, asked.images.count, DEFAULT_BATCH))
     code = classify(&p, &asked, top, shared.json);
   predictor_close(&p);
   for (size_t i = 0; i < asked.images.count; i++) free(asked.error[i]);

@@ -20,6 +20,8 @@ static const cli_usage usage = {
     "relative to the list's folder.\n"
     "An image that cannot be read is reported, counted as failed and left out of the accuracy; the exit\n"
     "status is then 1. images/s includes reading and decoding the files.\n"
+    "With several devices (-d all, -d gpu,cpu) each takes the next batch as soon as it is free. Images of one\n"
+    "that fails go to the others; the exit status is then 1. A device's images/s are those of its runs.\n"
     "--csv has the columns class,images,top1,top5 (percent); --predictions path,label,pred,prob (class\n"
     "numbers).\n",
     "  clvgg eval -m vgg16.pth imagenet/val\n"
@@ -109,20 +111,27 @@ static void write_classes(scores *s, const clvgg_model *model) {
 
 static void print_json(scores *s, const predictor *p) {
   const class_counts *c = &s->all;
-  json_t *o = json_object(), *devices = json_array(), *device = json_object();
+  json_t *o = json_object(), *devices = json_array();
   json_object_set_new(o, "model", json_text(p->model_info.name));
-  json_object_set_new(o, "precision", json_text(clvgg_precision_name(p->accuracy.precision)));
-  json_object_set_new(o, "accuracy", accuracy_json(&p->accuracy));
+  json_object_set_new(o, "precision", json_text(clvgg_precision_name(p->devices[0].accuracy.precision)));
+  json_object_set_new(o, "accuracy", accuracy_json(&p->devices[0].accuracy));
   json_object_set_new(o, "images", json_integer((json_int_t)c->images));
   json_object_set_new(o, "failed", json_integer((json_int_t)s->failed));
   json_object_set_new(o, "top1", c->images ? json_number(percent(c->top1, c->images)) : json_null());
   json_object_set_new(o, "top5", c->images ? json_number(percent(c->top5, c->images)) : json_null());
   json_object_set_new(o, "seconds", json_number(s->seconds));
   json_object_set_new(o, "images_per_s", json_number((double)c->images / s->seconds));
-  json_object_set_new(device, "id", json_text(p->device_info.id));
-  json_object_set_new(device, "name", json_text(p->device_info.name));
-  json_object_set_new(device, "images", json_integer((json_int_t)c->images));
-  json_array_append_new(devices, device);
+  for (size_t i = 0; i < p->device_count; i++) {
+    const predictor_device *d = &p->devices[i];
+    json_t *device = json_object();
+    json_object_set_new(device, "id", json_text(d->info.id));
+    json_object_set_new(device, "name", json_text(d->info.name));
+    json_object_set_new(device, "images", json_integer((json_int_t)d->images));
+    json_object_set_new(device, "images_per_s", json_number((double)d->images / d->seconds));
+    json_object_set_new(device, "precision", json_text(clvgg_precision_name(d->accuracy.precision)));
+    json_object_set_new(device, "error", d->error ? json_text(d->error) : json_null());
+    json_array_append_new(devices, device);
+  }
   json_object_set_new(o, "devices", devices);
   json_object_set(o, "failures", s->failures);
   output_json(o);
@@ -132,8 +141,14 @@ static void print_text(const scores *s, predictor *p, int precision) {
   const class_counts *c = &s->all;
   char text[ACCURACY_TEXT_BYTES];
   printf("Model   %s\n", cli_clean(p->model_info.name));
-  printf("Device  %s %s\n", p->device_info.id, cli_clean(p->device_info.name));
-  if (precision != CLVGG_PRECISION_F32) printf("Uses    %s\n", accuracy_text(&p->accuracy, text));
+  for (size_t i = 0; i < p->device_count; i++) {
+    predictor_device *d = &p->devices[i];
+    printf("Device  %s %s", d->info.id, cli_clean(d->info.name));
+    if (p->device_count > 1) printf(": %zu images", d->images);
+    if (p->device_count > 1 && d->images) printf(", %.4g images/s", (double)d->images / d->seconds);
+    putchar('\n');
+    if (precision != CLVGG_PRECISION_F32) printf("Uses    %s\n", accuracy_text(&d->accuracy, text));
+  }
   printf("Images  %zu (%zu failed)\n", c->images, s->failed);
   if (c->images) {
     printf("Top-1   %.2f %%\n", percent(c->top1, c->images));
@@ -158,7 +173,7 @@ static int evaluate(predictor *p, scores *s, const cli_shared *shared) {
     print_json(s, p);
   else
     print_text(s, p, shared->precision);
-  return s->failed ? CLI_FAILED : code;
+  return s->failed || p->lost ? CLI_FAILED : code;
 }
 
 /* Everything that can be wrong is found out before the first image runs, unwritable files included. */
@@ -175,8 +190,7 @@ static int run(const cli_shared *shared, const image_options *images, const eval
   if (s.predictions.stream) fputs("path,label,pred,prob\n", s.predictions.stream);
   s.classes = p.model_info.classes;
   s.each = cli_alloc(s.classes, sizeof *s.each);
-  size_t batch = set.images.count < DEFAULT_BATCH ? set.images.count : DEFAULT_BATCH;
-  if (predictor_start(&p, shared, images, batch)) code = evaluate(&p, &s, shared);
+  if (predictor_start(&p, shared, images, set.images.count, DEFAULT_BATCH)) code = evaluate(&p, &s, shared);
 done:
   output_drop(&s.csv);
   output_drop(&s.predictions);

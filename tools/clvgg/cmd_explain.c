@@ -160,15 +160,16 @@ static int show(const explain_report *r, const explain_options *o, output_file *
 }
 
 /* 1: done; 0: reported. */
-static int explain_all(const explain_options *o) {
-  const cli_shared *shared = o->shared;
+static int explain_device(const cli_shared *shared, void *user) {
+  explain_options *o = user;
+  o->shared = shared;
   clvgg_device *device = NULL;
   clvgg_model *model = NULL;
   explain_report r = {.batch = 0};
   output_file page = {0};
   int ok = 0;
   /* First of all: who cannot have the file need not wait for what it would hold. */
-  if (o->html && !output_open(&page, o->html)) return 0;
+  if (o->html && !output_open(&page, o->html)) return CLI_FAILED;
   if (o->arch && clvgg_model_random(o->arch, 1, &model))
     cli_library_error();
   else
@@ -178,12 +179,12 @@ static int explain_all(const explain_options *o) {
   explain_free(&r);
   clvgg_model_close(&model);
   clvgg_device_close(&device);
-  return ok;
+  return ok ? CLI_DONE : CLI_FAILED;
 }
 
 int cmd_explain(int argc, char **argv) {
   cli_shared shared;
-  explain_options o = {.shared = &shared, .batch = 1, .runs = DEFAULT_RUNS, .runners_up = RUNNERS_UP};
+  explain_options o = {.batch = 1, .runs = DEFAULT_RUNS, .runners_up = RUNNERS_UP};
   const cli_option options[] = {
       {0, "arch", "NAME", "a family's network with random weights instead of a model", CLI_TEXT, &o.arch, 0, 0},
       {'b', "batch", "N", "images at once, 1 without it", CLI_COUNT, &o.batch, 1, CLVGG_MAX_BATCH},
@@ -199,5 +200,6 @@ int cmd_explain(int argc, char **argv) {
   int first = 0, code = cli_parse(&usage, options, CLI_LENGTH(options), &shared, argc, argv, &first);
   if (code != CLI_GO_ON) return code;
   if (o.arch && shared.model) return cli_wrong_usage("explain", "--arch and --model given, expected one of them");
-  return explain_all(&o) ? CLI_DONE : CLI_FAILED;
+  /* A page has one device, and opening that says so. */
+  return o.html ? explain_device(&shared, &o) : cli_each_device(&shared, explain_device, &o);
 }

@@ -86,6 +86,7 @@ static void print_json(const cases *all, const clvgg_model *model, const clvgg_d
   json_t *o = json_object(), *list = json_array();
   json_object_set_new(o, "model", json_text(model_info.name));
   json_object_set_new(o, "device", json_text(device_info.name));
+  json_object_set_new(o, "device_id", json_text(device_info.id));
   json_object_set_new(o, "checked", json_integer((json_int_t)(all->count - all->unsupported)));
   json_object_set_new(o, "failed", json_integer((json_int_t)all->failed));
   json_object_set_new(o, "unsupported", json_integer((json_int_t)all->unsupported));
@@ -108,40 +109,48 @@ static void print_json(const cases *all, const clvgg_model *model, const clvgg_d
   output_json(o);
 }
 
-int cmd_verify(int argc, char **argv) {
-  cli_shared shared;
-  const char *arch = NULL;
-  size_t batch = 2, seed = 1;
-  int print_all = 0;
-  const cli_option options[] = {
-      {0, "arch", "NAME", "a family's network with random weights, instead of -m", CLI_TEXT, &arch, 0, 0},
-      {0, "seed", "N", "seed of the random weights, 1 without it", CLI_COUNT, &seed, 0, MAX_SEED},
-      {'b', "batch", "N", "images at once, 2 without it", CLI_COUNT, &batch, 1, 256},
-      {'a', "all", NULL, "print what agrees and what is unsupported too", CLI_FLAG, &print_all, 0, 0},
-  };
-  int first = 0, code = cli_parse(&usage, options, CLI_LENGTH(options), &shared, argc, argv, &first);
-  if (code != CLI_GO_ON) return code;
-  if (arch && shared.model) return cli_wrong_usage("verify", "--arch and --model given, expected one of them");
+typedef struct verify_options {
+  const char *arch;
+  size_t batch, seed;
+  int print_all;
+} verify_options;
 
+static int verify_device(const cli_shared *shared, void *user) {
+  const verify_options *o = user;
   clvgg_device *device = NULL;
   clvgg_model *model = NULL;
   cases all = {.item = NULL};
-  code = CLI_FAILED;
-  if (arch && clvgg_model_random(arch, seed, &model)) {
+  int code = CLI_FAILED;
+  if (o->arch && clvgg_model_random(o->arch, o->seed, &model)) {
     cli_library_error();
-  } else if ((arch || cli_open_model(&shared, NULL, &model)) && cli_open_device(&shared, &device)) {
+  } else if ((o->arch || cli_open_model(shared, NULL, &model)) && cli_open_device(shared, &device)) {
     progress_start(&all.progress, "cases", 0, 1);
-    int stopped = clvgg_verify(device, model, batch, add_case, &all) != CLVGG_OK;
+    int stopped = clvgg_verify(device, model, o->batch, add_case, &all) != CLVGG_OK;
     progress_clear();
     if (stopped) cli_library_error();
-    if (shared.json)
+    if (shared->json)
       print_json(&all, model, device);
     else
-      print_table(&all, print_all);
+      print_table(&all, o->print_all);
     code = stopped || all.failed ? CLI_FAILED : CLI_DONE;
   }
   free(all.item);
   clvgg_model_close(&model);
   clvgg_device_close(&device);
   return code;
+}
+
+int cmd_verify(int argc, char **argv) {
+  cli_shared shared;
+  verify_options o = {.batch = 2, .seed = 1};
+  const cli_option options[] = {
+      {0, "arch", "NAME", "a family's network with random weights, instead of -m", CLI_TEXT, &o.arch, 0, 0},
+      {0, "seed", "N", "seed of the random weights, 1 without it", CLI_COUNT, &o.seed, 0, MAX_SEED},
+      {'b', "batch", "N", "images at once, 2 without it", CLI_COUNT, &o.batch, 1, 256},
+      {'a', "all", NULL, "print what agrees and what is unsupported too", CLI_FLAG, &o.print_all, 0, 0},
+  };
+  int first = 0, code = cli_parse(&usage, options, CLI_LENGTH(options), &shared, argc, argv, &first);
+  if (code != CLI_GO_ON) return code;
+  if (o.arch && shared.model) return cli_wrong_usage("verify", "--arch and --model given, expected one of them");
+  return cli_each_device(&shared, verify_device, &o);
 }

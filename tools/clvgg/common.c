@@ -119,6 +119,12 @@ int cli_open_device(const cli_shared *shared, clvgg_device **out) {
   return 0;
 }
 
+int cli_select_devices(const cli_shared *shared, clvgg_device_info **devices, size_t *count) {
+  if (!clvgg_device_select(shared->device, devices, count)) return 1;
+  cli_library_error();
+  return 0;
+}
+
 int cli_open_model(const cli_shared *shared, const char *classes_path, clvgg_model **out) {
   clvgg_model_options options;
   clvgg_model_options_init(&options);

@@ -21,18 +21,38 @@ int output_flush(void) {
   return 0;
 }
 
+static json_t *gathered; /* NULL outside of output_array_begin and output_array_end */
+
 int output_json(json_t *value) {
   progress_clear();
-  /* Nine digits name a float exactly; more would print 0.1 as 0.10000000000000001. */
   if (!value) {
     cli_error("out of memory");
     exit(CLI_FAILED);
   }
+  if (gathered) {
+    if (json_is_array(value))
+      json_array_extend(gathered, value);
+    else
+      json_array_append(gathered, value);
+    json_decref(value);
+    return 1;
+  }
+  /* Nine digits name a float exactly; more would print 0.1 as 0.10000000000000001. */
   int failed = json_dumpf(value, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
   json_decref(value);
   putchar('\n');
   (void)failed; /* a failed write is the stream's error too */
   return output_flush();
+}
+
+void output_array_begin(void) {
+  gathered = json_array();
+}
+
+int output_array_end(void) {
+  json_t *all = gathered;
+  gathered = NULL;
+  return output_json(all);
 }
 
 /* The length of the valid UTF-8 sequence at text, or 0 (Unicode 15, table 3-7). */

@@ -11,6 +11,11 @@ int output_flush(void);
 /* Prints value and a line break, and releases value. Returns output_flush(). */
 int output_json(json_t *value);
 
+/* Between these two calls output_json prints nothing, and its values, or the members of those that are arrays, become one array, which the
+ * second prints. Returns output_flush(). */
+void output_array_begin(void);
+int output_array_end(void);
+
 /* A JSON string of any bytes: what is not UTF-8 becomes U+FFFD. */
 json_t *json_text(const char *text);
 /* A number; null when value is not finite, which JSON cannot say. */

@@ -50,15 +50,30 @@ int predictor_open(predictor *p, const cli_shared *shared, const image_options *
   return 1;
 }
 
-int predictor_start(predictor *p, const cli_shared *shared, const image_options *options, size_t default_batch) {
+/* 1: d is open. 0: that is reported, and it is closed. */
+static int start_device(const predictor *p, predictor_device *d, const clvgg_engine_options *options) {
+  if (clvgg_device_open(d->info.id, &d->device) || clvgg_engine_open(d->device, p->model, options, &d->engine)) {
+    cli_library_error();
+    clvgg_device_close(&d->device);
+    return 0;
+  }
+  clvgg_engine_get_accuracy(d->engine, &d->accuracy);
+  if (d->accuracy.state == CLVGG_ACCURACY_REFUSED) cli_error("note: f32 is used, not %s", d->accuracy.reason);
+  return 1;
+}
+
+int predictor_start(predictor *p, const cli_shared *shared, const image_options *options, size_t count,
+                    size_t most_batch) {
   long processors = sysconf(_SC_NPROCESSORS_ONLN);
-  p->batch = options->batch == CLI_UNSET ? default_batch : options->batch;
+  clvgg_device_info *chosen = NULL;
+  size_t chosen_count = 0;
+  if (!cli_select_devices(shared, &chosen, &chosen_count)) return 0;
+  const size_t share = count / chosen_count + (count % chosen_count != 0);
+  p->batch = options->batch != CLI_UNSET ? options->batch : share < most_batch ? share : most_batch;
   p->threads = options->threads;
   /* More than eight would decode faster than any device that this is meant for classifies. */
   if (p->threads == CLI_UNSET) p->threads = processors < 1 ? 1 : processors > 8 ? 8 : (size_t)processors;
 
-  if (!cli_open_device(shared, &p->device)) return 0;
-  clvgg_device_get_info(p->device, &p->device_info);
   clvgg_engine_options engine;
   cli_engine_options(shared, &engine);
   engine.max_batch = p->batch;
@@ -68,20 +83,30 @@ int predictor_start(predictor *p, const cli_shared *shared, const image_options 
   engine.input = CLVGG_INPUT_RGB8; /* decoding ends in bytes, and the device normalises them */
   engine.preprocess = &p->preprocess;
   void *samples = NULL;
-  if (!cli_load_samples(shared, p->model_info.channels, &p->preprocess, &engine, &samples)) return 0;
-  const clvgg_status status = clvgg_engine_open(p->device, p->model, &engine, &p->engine);
-  free(samples);
-  if (status) {
-    cli_library_error();
+  if (!cli_load_samples(shared, p->model_info.channels, &p->preprocess, &engine, &samples)) {
+    clvgg_device_list_free(chosen);
     return 0;
   }
-  clvgg_engine_get_accuracy(p->engine, &p->accuracy);
-  if (p->accuracy.state == CLVGG_ACCURACY_REFUSED) cli_error("note: f32 is used, not %s", p->accuracy.reason);
-  return 1;
+  p->devices = cli_alloc(chosen_count, sizeof *p->devices);
+  for (size_t i = 0; i < chosen_count; i++) {
+    predictor_device *d = &p->devices[p->device_count];
+    *d = (predictor_device){.info = chosen[i]};
+    if (start_device(p, d, &engine))
+      p->device_count++;
+    else
+      p->lost++;
+  }
+  free(samples);
+  clvgg_device_list_free(chosen);
+  return p->device_count > 0;
 }
 
 void predictor_close(predictor *p) {
-  clvgg_engine_close(&p->engine);
+  for (size_t i = 0; i < p->device_count; i++) {
+    clvgg_engine_close(&p->devices[i].engine);
+    clvgg_device_close(&p->devices[i].device);
+    free(p->devices[i].error);
+  }
+  free(p->devices);
   clvgg_model_close(&p->model);
-  clvgg_device_close(&p->device);
 }
