@@ -31,7 +31,7 @@ static const struct {
   double weight_error;
   bool convs;
 } rounding[] = {[CLVGG_PRECISION_F32] = {0, false},
-                [CLVGG_PRECISION_F16W] = {0x1p-11, false},
+                [CLVGG_PRECISION_F16W] = {0x1p-11, true},
                 [CLVGG_PRECISION_F24W] = {0x1p-24, false},
                 [CLVGG_PRECISION_F16] = {0x1p-11, true}};
 
