@@ -23,7 +23,7 @@ set_tests_properties(test_kernels PROPERTIES TIMEOUT 1200) # it compiles some hu
 # The same on a device with the least that OpenCL 1.2 GPUs have; CLVGG_DEVICE_LIMITS is explained in host/device/select.c.
 add_test(NAME test_kernels_limits COMMAND test_kernels --ends)
 set_tests_properties(test_kernels_limits PROPERTIES LABELS kernels TIMEOUT 1200
-  ENVIRONMENT "CLVGG_DEVICE_LIMITS=group=64,local=16384,alloc=1048576")
+  ENVIRONMENT "CLVGG_DEVICE_LIMITS=group=64,local=16384,alloc=1048576;CLVGG_TEST_WITHOUT=clblast")
 
 # Mesa's driver, where it is installed: it stops loops silently, so this also checks the count of iterations.
 if(EXISTS /etc/OpenCL/vendors/rusticl.icd)

@@ -20,8 +20,8 @@ static const cli_usage usage = {
     "relative to the list's folder.\n"
     "An image that cannot be read is reported, counted as failed and left out of the accuracy; the exit\n"
     "status is then 1. images/s includes reading and decoding the files.\n"
-    "With several devices (-d all, -d gpu,cpu) each takes the next batch as soon as it is free. Images of one\n"
-    "that fails go to the others; the exit status is then 1. A device's images/s are those of its runs.\n"
+    "With several devices (-d all, -d gpu,cpu) each takes the next batch as soon as it is free. Images of\n"
+    "one that fails go to the others; the exit status is then 1. A device's images/s are of its runs.\n"
     "--csv has the columns class,images,top1,top5 (percent); --predictions path,label,pred,prob (class\n"
     "numbers).\n",
     "  clvgg eval -m vgg16.pth imagenet/val\n"

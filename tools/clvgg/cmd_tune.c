@@ -12,11 +12,12 @@
 
 static const cli_usage usage = {
     "tune", "",
-    "Finds a faster plan for a network on a device by measuring, and keeps it for all later runs. Candidates\n"
-    "are built and run in a process of their own, so that one that crashes, hangs or is wrong costs nothing but\n"
-    "its time, and is never tried again on this driver. The plan found is kept only where its answers agree with\n"
-    "those without tuning and it was faster, both run in turns. Ctrl-C ends with the best plan so far; a second\n"
-    "one ends at once, and keeps what was measured: the next run goes on from there.\n",
+    "Finds a faster plan for a network on a device by measuring, and keeps it for all later runs.\n"
+    "Candidates are built and run in a process of their own, so that one that crashes, hangs or is wrong\n"
+    "costs nothing but its time, and is never tried again on this driver. The plan found is kept only\n"
+    "where its answers agree with those without tuning and it was faster, both run in turns. Ctrl-C ends\n"
+    "with the best plan so far; a second one ends at once, and keeps what was measured: the next run goes\n"
+    "on from there.\n",
     "  clvgg tune\n"
     "  clvgg tune -m vgg16.pth -b 1,8\n"
     "  clvgg tune --arch vgg16 --budget 120 -d gpu\n"

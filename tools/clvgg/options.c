@@ -20,10 +20,8 @@ static void add_shared(option_set *set, const cli_usage *usage, cli_shared *shar
       'm',      "model",        "MODEL", "checkpoint file or family name; without it, the bundled model",
       CLI_TEXT, &shared->model, 0,       0};
   const cli_option device = {
-      'd',      "device",
-      "DEVICE", "P:D, cpu, gpu or part of a name, a list of these, or all; else $CLVGG_DEVICE or the best",
-      CLI_TEXT, &shared->device,
-      0,        0};
+      'd',      "device",        "DEVICE", "P:D, cpu, gpu, part of a name, a list, all; else $CLVGG_DEVICE, the best",
+      CLI_TEXT, &shared->device, 0,        0};
   const cli_option json = {0, "json", NULL, "print JSON for programs to read", CLI_FLAG, &shared->json, 0, 0};
   const cli_option verbose = {'v',      "verbose",        NULL, "print the library's notes on stderr",
                               CLI_FLAG, &shared->verbose, 0,    0};
