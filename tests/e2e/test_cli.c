@@ -212,7 +212,7 @@ static void unknown_names_are_1(void **state) {
 static void verify_reports_cases(void **state) {
   (void)state;
   if (getenv("CLVGG_TEST_SMALL")) skip(); /* every algorithm on every layer */
-  run_seconds = 900; /* dozens of kernels are compiled, and the reference is plain C */
+  run_seconds = 900;                      /* dozens of kernels are compiled, and the reference is plain C */
   run("verify --json -b 1");
   run_seconds = 60;
   expect_code(0);
