@@ -21,7 +21,7 @@ char folder[] = "/tmp/clvgg-cli-XXXXXX";
 char images[4096];
 char image[4096];
 command_result last;
-unsigned run_seconds = 60;
+unsigned run_seconds = 600;
 
 /* Runs clvgg with the words of line, which are separated by single blanks. %-formats insert paths without blanks. */
 static void run_to(const char *stdout_path, const char *format, va_list list) {

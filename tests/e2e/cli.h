@@ -6,11 +6,12 @@
 
 #include "e2e/command.h"
 
-extern char folder[];        /* of this run; removed at the end */
-extern char images[4096];    /* the bundled images, <class>/<number>.png */
-extern char image[4096];     /* one of them */
-extern command_result last;  /* what the last run came to */
-extern unsigned run_seconds; /* when a run is given up, 60: long for a wrong file, short for a hang */
+extern char folder[];       /* of this run; removed at the end */
+extern char images[4096];   /* the bundled images, <class>/<number>.png */
+extern char image[4096];    /* one of them */
+extern command_result last; /* what the last run came to */
+extern unsigned
+    run_seconds; /* when a run is given up, 600: a hang, even where a sanitized program compiles all its kernels */
 
 /* Runs clvgg ($CLVGG_CLI) with the words of a line, which are separated by single blanks; it has to end
  * in time. */

@@ -212,9 +212,7 @@ static void unknown_names_are_1(void **state) {
 static void verify_reports_cases(void **state) {
   (void)state;
   if (getenv("CLVGG_TEST_SMALL")) skip(); /* every algorithm on every layer */
-  run_seconds = 900;                      /* dozens of kernels are compiled, and the reference is plain C */
   run("verify --json -b 1");
-  run_seconds = 60;
   expect_code(0);
   json_t *o = parse();
   const json_t *cases = field(o, "cases", JSON_ARRAY);
@@ -324,9 +322,7 @@ static void cache_is_shown_filled_and_cleared(void **state) {
   assert_int_equal(command_lines(last.out), 1);
   assert_non_null(strstr(last.out, "/cache-home/clvgg/programs: 0 programs, 0.00 of 256 MiB"));
 
-  run_seconds = 600; /* the first run compiles */
   run("cache --fill --json");
-  run_seconds = 60;
   expect_code(0);
   json_t *o = parse();
   const size_t written = (size_t)number(o, "written");
