@@ -204,7 +204,25 @@ static void panels_change_no_bit(void **state) {
   layer_free(&t);
 }
 
-/* What lies in a row, by the description in pack_rows.h. */
+/* Weight k of a row of padded weights, by the description in pack_rows.h. */
+static float weight_of(algo_form form, const unsigned char *row, size_t padded, size_t k) {
+  float value;
+  uint16_t half;
+  int16_t high;
+  switch (form) {
+    case ALGO_F16:
+      memcpy(&half, row + 2 * k, sizeof half);
+      return half_to_float(half);
+    case ALGO_F24:
+      memcpy(&high, row + 2 * k, sizeof high);
+      memcpy(&value, row + 3 * padded, sizeof value); /* the scale */
+      return (float)(high * 256 + row[2 * padded + k]) * value;
+    default:
+      memcpy(&value, row + k * sizeof value, sizeof value);
+      return value;
+  }
+}
+
 static void rows_are_stored_in_each_form(void **state) {
   (void)state;
   enum { LENGTH = 257, ROWS = 5 };
@@ -226,18 +244,10 @@ static void rows_are_stored_in_each_form(void **state) {
     must(device_read(dev, &w.panel[0], 0, panel, w.panel[0].bytes));
     for (size_t r = 0; r < ROWS; r++) {
       const unsigned char *row = panel + r * cases[i].row_bytes;
-      float want[272] = {0}, scale;
+      float want[272] = {0};
       layer_read_rows(&t.l, r, 1, want);
-      memcpy(&scale, row + 3 * padded, sizeof scale);
       for (size_t k = 0; k < padded; k++) {
-        float got;
-        uint16_t half;
-        int16_t high;
-        memcpy(&got, row + k * sizeof got, sizeof got * (cases[i].form == ALGO_F32));
-        memcpy(&half, row + 2 * k, sizeof half);
-        memcpy(&high, row + 2 * k, sizeof high);
-        if (cases[i].form == ALGO_F16) got = half_to_float(half);
-        if (cases[i].form == ALGO_F24) got = (float)(high * 256 + row[2 * padded + k]) * scale;
+        const float got = weight_of(cases[i].form, row, padded, k);
         const float allowed = cases[i].form == ALGO_F32 ? 0 : cases[i].form == ALGO_F16 ? 0x1p-11f : 0x1p-23f;
         if (fabsf(got - want[k]) > allowed) fail_msg("row %zu, element %zu is %g, expected %g", r, k, got, want[k]);
       }
