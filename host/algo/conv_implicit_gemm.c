@@ -56,11 +56,6 @@ static void group(const int *param, size_t local[3]) {
   local[1] = (size_t)param[GROUP_OC];
 }
 
-/* Pixels of count images in the kernel's order: 2x2 squares, which fill up an odd last row or column. */
-static size_t quad_pixels(const layer_shape *s, size_t count) {
-  return 4 * count * size_ceil_div(s->in.h, 2) * size_ceil_div(s->in.w, 2);
-}
-
 /* ---- the model of its time */
 
 /* What a work-item has to do for a tile beside reading and multiplying, in multiply-adds for each barrier. An estimate. */
@@ -86,7 +81,7 @@ static double cache_bytes(const form *f, const algo_problem *p, const int *param
 }
 
 static double time_of(const form *f, const clvgg_device_info *dev, const algo_problem *p, const int *param) {
-  const double groups = (double)size_ceil_div(quad_pixels(&p->shape, p->batch), tile_px(param)) *
+  const double groups = (double)size_ceil_div(4 * gpu_quads(&p->shape, p->batch), tile_px(param)) *
                         (double)size_ceil_div(p->shape.out.c, tile_oc(param));
   const double bytes = gpu_conv_bytes(p, f->weight_bytes) + cache_bytes(f, p, param, groups) / GPU_CACHE_SPEEDUP;
   return multiply_flops(f, dev, p, param, groups) + GPU_FLOPS_A_BYTE * bytes + GPU_FLOPS_A_LAUNCH;
@@ -192,7 +187,7 @@ static clvgg_status enqueue(algo_instance *inst, size_t batch, const device_buff
   const layer_shape *s = &inst->problem.shape;
   const size_t local[3] = {(size_t)inst->param[GROUP_PX], (size_t)inst->param[GROUP_OC], 1};
   const size_t global[3] = {
-      size_ceil_div(quad_pixels(s, batch), tile_px(inst->param)) * local[0],
+      size_ceil_div(4 * gpu_quads(s, batch), tile_px(inst->param)) * local[0],
       size_ceil_div(s->out.c, tile_oc(inst->param)) * local[1],
       1,
   };

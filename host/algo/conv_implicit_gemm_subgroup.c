@@ -20,13 +20,9 @@ static void group(const int *param, size_t local[3]) {
   local[0] = (size_t)param[GROUP];
 }
 
-static size_t quads(const layer_shape *s, size_t count) {
-  return count * size_ceil_div(s->in.h, 2) * size_ceil_div(s->in.w, 2);
-}
-
 /* 8 or 16 channels fill the registers of most devices; small layers are to have enough groups. */
 static void choose(const clvgg_device_info *dev, const algo_problem *p, int *param) {
-  const size_t items = quads(&p->shape, p->batch) * p->shape.out.c;
+  const size_t items = gpu_quads(&p->shape, p->batch) * p->shape.out.c;
   const size_t most = dev->max_work_group < dev->max_work_item[0] ? dev->max_work_group : dev->max_work_item[0];
   param[ITEM_OC] = p->shape.out.c <= 4 ? 4 : 8;
   param[GROUP] = algo_power_of_two(items / 8 > 64 * (size_t)dev->compute_units ? 64 : 32, most);
@@ -50,7 +46,7 @@ static uint64_t iterations(const algo_problem *p, const int *param) {
  * read for each block of channels comes from the cache that all share. */
 static double cost(const clvgg_device_info *dev, const algo_problem *p, const int *param) {
   if (!gpu_has_model(dev)) return INFINITY;
-  const double items = (double)size_round_up(quads(&p->shape, p->batch), (size_t)param[GROUP]);
+  const double items = (double)size_round_up(gpu_quads(&p->shape, p->batch), (size_t)param[GROUP]);
   const double blocks = (double)size_ceil_div(p->shape.out.c, (size_t)param[ITEM_OC]), group = param[GROUP];
   const double channel = (PRODUCTS + 9.0) * param[ITEM_OC] + 4.0 * PATCH, channels = (double)p->shape.in.c;
   const double multiply =
@@ -73,7 +69,7 @@ static clvgg_status enqueue(algo_instance *inst, size_t batch, const device_buff
   const layer_shape *s = &inst->problem.shape;
   const size_t local[3] = {(size_t)inst->param[GROUP], 1, 1};
   const size_t blocks = size_ceil_div(s->out.c, (size_t)inst->param[ITEM_OC]);
-  return algo_launch_pooling_conv(inst, batch, in, out, (size_t[3]){quads(s, batch), blocks, 1}, local);
+  return algo_launch_pooling_conv(inst, batch, in, out, (size_t[3]){gpu_quads(s, batch), blocks, 1}, local);
 }
 
 const algo algo_conv_implicit_gemm_subgroup = {

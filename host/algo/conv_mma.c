@@ -50,11 +50,6 @@ static void group(const int *param, size_t local[3]) {
   local[1] = warps(param);
 }
 
-/* Pixels of count images in the kernel's order: 2x2 squares, which fill up an odd last row or column. */
-static size_t quad_pixels(const layer_shape *s, size_t count) {
-  return 4 * count * size_ceil_div(s->in.h, 2) * size_ceil_div(s->in.w, 2);
-}
-
 /* Words of a tile that a lane reads from local memory. */
 static uint64_t reads(const int *param) {
   const uint64_t of_16_channels = (uint64_t)param[K_STEP] / 4, of_8_pixels = (uint64_t)param[K_STEP] / 8;
@@ -90,8 +85,8 @@ static double multiply_flops(const clvgg_device_info *dev, const algo_problem *p
 
 static double time_of(const clvgg_device_info *dev, const algo_problem *p, const int *param) {
   const layer_shape *s = &p->shape;
-  const double groups =
-      (double)size_ceil_div(quad_pixels(s, p->batch), tile_px(param)) * (double)size_ceil_div(s->out.c, tile_oc(param));
+  const double groups = (double)size_ceil_div(4 * gpu_quads(s, p->batch), tile_px(param)) *
+                        (double)size_ceil_div(s->out.c, tile_oc(param));
   const double images = (double)p->batch * (double)(shape3_elements(s->in) + shape3_elements(s->out));
   const double memory = sizeof(float) * images + sizeof(uint16_t) * (double)layer_row_length(s) * (double)s->out.c;
   /* What the groups read: weights, and inputs, of which the nearest cache serves eight of nine taps. */
@@ -197,28 +192,14 @@ static clvgg_status enqueue(algo_instance *inst, size_t batch, const device_buff
                             const device_buffer *workspace) {
   if (batch == 0) return CLVGG_OK;
   TRY(algo_check(inst, batch, in, out, workspace));
-  const algo_state *state = algo_state_of(inst);
   const layer_shape *s = &inst->problem.shape;
-  const device_arg args[] = {
-      arg_buffer(in->mem),
-      arg_buffer(state->weights.panel[0].mem),
-      arg_buffer(state->weights.bias.mem),
-      arg_buffer(out->mem),
-      arg_int(batch),
-      arg_int(s->in.c),
-      arg_int(s->out.c),
-      arg_int(s->in.h),
-      arg_int(s->in.w),
-      arg_int(s->pool),
-      arg_float(algo_lowest(s)),
-  };
   const size_t local[3] = {LANES, warps(inst->param), 1};
   const size_t global[3] = {
-      size_ceil_div(quad_pixels(s, batch), tile_px(inst->param)) * local[0],
+      size_ceil_div(4 * gpu_quads(s, batch), tile_px(inst->param)) * local[0],
       size_ceil_div(s->out.c, tile_oc(inst->param)) * local[1],
       1,
   };
-  return device_launch(inst->dev, &state->kernel, args, COUNT_OF(args), global, local);
+  return algo_launch_pooling_conv(inst, batch, in, out, global, local);
 }
 
 /* Weights and inputs are each rounded by up to u = 2^-11; products of halves are exact in f32. Errors of two kinds with any signs are

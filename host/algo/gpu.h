@@ -1,4 +1,4 @@
-/* What the models of time of the algorithms for GPUs share. Units, as in all models: floating point operations at the device's peak. They
+/* What the algorithms for GPUs share, most of it for their models of time. Units, as in all models: floating point operations at the device's peak. They
  * are estimates from what such devices have in common, not fitted to one: enough for a sensible plan before anything was measured. */
 #ifndef CLVGG_ALGO_GPU_H
 #define CLVGG_ALGO_GPU_H
@@ -31,6 +31,12 @@ static inline double gpu_conv_bytes(const algo_problem *p, size_t weight_bytes) 
   const layer_shape *s = &p->shape;
   const double images = (double)p->batch * (double)(shape3_elements(s->in) + shape3_elements(s->out));
   return sizeof(float) * images + (double)weight_bytes * (double)layer_row_length(s) * (double)s->out.c;
+}
+
+/* 2x2 squares of pixels of count images, in which the implicit matrix products go through them; squares fill up an odd last row or
+ * column. */
+static inline size_t gpu_quads(const layer_shape *s, size_t count) {
+  return count * size_ceil_div(s->in.h, 2) * size_ceil_div(s->in.w, 2);
 }
 
 /* Whether these models hold. Elsewhere cost is INFINITY. */
