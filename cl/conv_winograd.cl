@@ -502,6 +502,7 @@ CPU_KERNEL void conv_f32_nchwc_winograd_on_the_fly(__global float *scratch, __gl
   const int group = get_group_id(0), groups = get_num_groups(0);
   const int ic_blocks = (in_channels + VEC - 1) / VEC, blocks = block_count(tiles), full = full_blocks(tiles);
   const int strips = (blocks + strip_blocks - 1) / strip_blocks, items = oc_groups * strips;
+  strip_blocks = min(strip_blocks, blocks);
   const size_t block_floats = (size_t)ic_blocks * TILES * VEC, v_place = blocks * block_floats;
   const size_t p_block = OC_STEP * TILES, p_place = strip_blocks * p_block + VEC;
   const size_t u_place = (size_t)chunk * VEC * OC_STEP + VEC;

@@ -1,6 +1,7 @@
 /* What the algorithms on blocked activations share: where they run, builds, uploads. */
 #include "algo/blocked.h"
 
+#include <math.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,11 @@ bool blocked_supported(const clvgg_device_info *dev, const algo_problem *p, char
   if (p->block != 4 && p->block != 8 && p->block != 16)
     return algo_refuse(why, "blocks of %zu channels; 4, 8 or 16 are possible", p->block);
   return true;
+}
+
+double blocked_overlap(const algo_problem *p, double flops, double weight_bytes) {
+  const double waiting = LANE_FLOPS_A_BYTE * (double)p->block * weight_bytes;
+  return fmax(flops, waiting) + 0.25 * fmin(flops, waiting);
 }
 
 clvgg_status blocked_build(const algo_instance *inst, const char *source, const char *name, const char *more,

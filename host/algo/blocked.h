@@ -6,14 +6,18 @@
 
 /* In models of cost: operations at the peak in the time that a launch takes. */
 #define FLOPS_A_LAUNCH 2e6
-/* Fitted to VGG-16's layers on AVX-512: in the time that a byte of weights takes to come from main memory. */
-#define FLOPS_A_COLD_BYTE 14.0
+/* A lane's operations in the time that a byte takes to come from main memory: 10 to 13 on processors with AVX-512, 7 with AVX2. */
+#define LANE_FLOPS_A_BYTE 0.8
 /* A core's second level cache: what scratch and weights may take together. */
 #define CACHE_BYTES 1.5e6
 
 /* False, with the reason in why, where these kernels make no sense: their work-groups are single work-items with wide
  * vectors, which is what CPUs want and GPUs do not. */
 bool blocked_supported(const clvgg_device_info *dev, const algo_problem *p, char *why);
+
+/* The model of the time of flops operations at the peak and the weights that they need from memory: most of what takes less time is
+ * hidden behind the other. */
+double blocked_overlap(const algo_problem *p, double flops, double weight_bytes);
 
 /* Builds a kernel with -D VEC=block, every parameter that is a macro, and more options (each with a leading blank). Uses the
  * compiler's prefetch where it has one. */

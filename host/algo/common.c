@@ -16,6 +16,7 @@ clvgg_status algo_state_open(algo_instance *inst) {
 void algo_state_release(algo_instance *inst) {
   algo_state *state = algo_state_of(inst);
   if (!state) return;
+  device_kernel_release(&state->prologue);
   device_kernel_release(&state->kernel);
   device_kernel_release(&state->epilogue);
   pack_release(inst->dev, &state->weights);

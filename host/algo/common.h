@@ -26,8 +26,7 @@ extern const algo algo_convert_to_blocked, algo_convert_to_plain, algo_convert_i
 
 /* An instance's state, enough for every algorithm so far. */
 typedef struct algo_state {
-  device_kernel kernel;   /* of the algorithm's name */
-  device_kernel epilogue; /* bias_relu_f32, where there is one */
+  device_kernel prologue, kernel, epilogue; /* launched in this order; most algorithms have the second only */
   packed_weights weights;
 } algo_state;
 

@@ -66,8 +66,8 @@ static double cost(const clvgg_device_info *dev, const algo_problem *p, const in
   const size_t step = (size_t)param[OC_BLOCKS] * p->block;
   const double channels = (double)size_round_up(p->shape.out.c, step), lines = (double)(p->batch * p->shape.in.h);
   const double weights = 36.0 * (double)p->shape.in.c * channels;
-  return FLOPS_A_LAUNCH + 18.0 * (double)p->shape.in.c * lines * width * channels / 0.8 + FLOPS_A_COLD_BYTE * weights +
-         FLOPS_A_LINE_BYTE * weights * (lines - 1);
+  const double multiply = 18.0 * (double)p->shape.in.c * lines * width * channels / 0.8;
+  return FLOPS_A_LAUNCH + blocked_overlap(p, multiply, weights) + FLOPS_A_LINE_BYTE * weights * (lines - 1);
 }
 
 static clvgg_status prepare(algo_instance *inst, const layer *l) {

@@ -69,8 +69,8 @@ static double cost(const clvgg_device_info *dev, const algo_problem *p, const in
   const double copies = items < groups ? items : (double)g.strips + groups - 1;
   const double gathered = copies * (double)(9 * g.places * g.ic_blocks * p->block);
   const double weights = weight_bytes(p, param);
-  return FLOPS_A_LAUNCH + busiest * item_flops(p, param) / efficiency + FLOPS_A_GATHERED_VALUE * gathered +
-         FLOPS_A_COLD_BYTE * weights + (weights > CACHE_BYTES ? 2.0 : 0.3) * weights * (double)(g.strips - 1);
+  return FLOPS_A_LAUNCH + blocked_overlap(p, busiest * item_flops(p, param) / efficiency, weights) +
+         FLOPS_A_GATHERED_VALUE * gathered + (weights > CACHE_BYTES ? 2.0 : 0.3) * weights * (double)(g.strips - 1);
 }
 
 static void choose(const clvgg_device_info *dev, const algo_problem *p, int *param) {

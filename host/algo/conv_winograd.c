@@ -1,6 +1,5 @@
 /* conv_f32_nchwc_winograd and conv_f32_nchwc_winograd_fused: fewer multiplications, for CPUs. See cl/conv_winograd.cl. */
 #include <math.h>
-#include <stdlib.h>
 
 #include "algo/winograd.h"
 #include "algo/winograd_weights.h"
@@ -42,11 +41,9 @@ static double staged_cost(const clvgg_device_info *dev, const algo_problem *p, c
   const geometry g = winograd_measure(p, param);
   const size_t tiles = p->batch * g.tiles_image;
   const double scratch = 4.0 * (double)(g.freqs * tiles * g.block) * (double)(g.ic_blocks + g.oc_blocks);
-  const double beyond = scratch < CACHE_BYTES * (double)winograd_groups(dev) ? 0 : scratch;
-  return 3 * FLOPS_A_LAUNCH +
-         winograd_multiply_flops(&g, param, winograd_places(param, tiles)) / winograd_efficiency(p, param) +
-         winograd_transform_flops(&g, param, tiles) + FLOPS_A_SCRATCH_BYTE * beyond +
-         FLOPS_A_COLD_BYTE * weight_bytes(&g, param);
+  const double multiply = winograd_multiply_cost(&g, param, winograd_places(param, tiles));
+  return 3 * FLOPS_A_LAUNCH + blocked_overlap(p, multiply, weight_bytes(&g, param)) +
+         winograd_transform_flops(&g, param, tiles) + winograd_scratch_flops(p, winograd_beyond_caches(dev, scratch));
 }
 
 /* A slot of the fused form's scratch: what a strip has at one place of its tiles. */
@@ -56,11 +53,11 @@ static size_t slot_floats(const geometry *g, const int *param) {
   return (size_t)param[STRIP] * (size_t)param[TILES] * channels + g->block;
 }
 
-/* Weights that every strip but the first reads again. A strip of one block uses each only once when it is in the nearest cache,
- * and is too short to ask for all the next ones in time. */
-static double again_flops_a_byte(const int *param, bool cached) {
-  if (param[STRIP] == 1) return cached ? 0.7 : 2.0;
-  return cached ? 0 : 0.3;
+/* A lane's operations for each byte of the weights that every strip but the first reads again. A strip of one block uses each only once
+ * when it is in the nearest cache, and is too short to ask for all the next ones in time. */
+static double again_lane_flops(const int *param, bool cached) {
+  if (param[STRIP] == 1) return cached ? 0.044 : 0.125;
+  return cached ? 0 : 0.019;
 }
 
 static double fused_cost(const clvgg_device_info *dev, const algo_problem *p, const int *param) {
@@ -76,9 +73,9 @@ static double fused_cost(const clvgg_device_info *dev, const algo_problem *p, co
   const double scratch = strip_bytes / (double)param[STRIP] * (double)(share * groups);
   const double spilt = scratch * fmin(MOST_SPILT, strip_bytes / SPILT_BYTES);
   const size_t busiest = share * groups * (size_t)param[TILES];
-  return FLOPS_A_LAUNCH + winograd_multiply_flops(&g, param, busiest) / winograd_efficiency(p, param) +
-         winograd_transform_flops(&g, param, busiest) + FLOPS_A_COLD_BYTE * weights +
-         again_flops_a_byte(param, cached) * weights * (strips - 1) + FLOPS_A_SCRATCH_BYTE * spilt;
+  const double multiply = winograd_multiply_cost(&g, param, busiest);
+  return FLOPS_A_LAUNCH + blocked_overlap(p, multiply, weights) + winograd_transform_flops(&g, param, busiest) +
+         again_lane_flops(param, cached) * (double)p->block * weights * (strips - 1) + winograd_scratch_flops(p, spilt);
 }
 
 /* ---- choosing */
@@ -148,19 +145,13 @@ static clvgg_status upload_weights(algo_instance *inst, const layer *l, algo_sta
 
 /* ---- running */
 
-typedef struct winograd_state {
-  algo_state common; /* kernel: multiply or fused */
-  device_kernel input, output;
-} winograd_state;
-
 static clvgg_status prepare_staged(algo_instance *inst, const layer *l) {
-  winograd_state *state = calloc(1, sizeof *state);
-  if (!state) return base_fail(CLVGG_ERROR_MEMORY, "no memory for %s", l->name);
-  inst->state = state;
-  TRY(blocked_build(inst, "conv_winograd.cl", "conv_f32_nchwc_winograd_input", "", &state->input));
-  TRY(blocked_build(inst, "conv_winograd.cl", "conv_f32_nchwc_winograd_multiply", "", &state->common.kernel));
-  TRY(blocked_build(inst, "conv_winograd.cl", "conv_f32_nchwc_winograd_output", "", &state->output));
-  return upload_weights(inst, l, &state->common);
+  TRY(algo_state_open(inst));
+  algo_state *state = algo_state_of(inst);
+  TRY(blocked_build(inst, "conv_winograd.cl", "conv_f32_nchwc_winograd_input", "", &state->prologue));
+  TRY(blocked_build(inst, "conv_winograd.cl", "conv_f32_nchwc_winograd_multiply", "", &state->kernel));
+  TRY(blocked_build(inst, "conv_winograd.cl", "conv_f32_nchwc_winograd_output", "", &state->epilogue));
+  return upload_weights(inst, l, state);
 }
 
 static clvgg_status prepare_fused(algo_instance *inst, const layer *l) {
@@ -170,41 +161,32 @@ static clvgg_status prepare_fused(algo_instance *inst, const layer *l) {
   return upload_weights(inst, l, state);
 }
 
-static void release_staged(algo_instance *inst) {
-  winograd_state *state = inst->state;
-  if (state) {
-    device_kernel_release(&state->input);
-    device_kernel_release(&state->output);
-  }
-  algo_state_release(inst);
-}
-
 static const size_t one[3] = {1, 1, 1};
 
 /* images images from the first on; offsets of whole images are in elements. */
 static clvgg_status enqueue_part(algo_instance *inst, size_t first, size_t images, const device_buffer *in,
                                  const device_buffer *out, const device_buffer *workspace) {
-  const winograd_state *state = inst->state;
+  const algo_state *state = algo_state_of(inst);
   const layer_shape *s = &inst->problem.shape;
   const geometry g = winograd_measure(&inst->problem, inst->param);
   const size_t tiles = images * g.tiles_image;
   const device_arg input[] = {arg_buffer(in->mem),  arg_buffer(workspace->mem), arg_int(first),
                               arg_int(g.ic_blocks), arg_int(s->in.h),           arg_int(s->in.w),
                               arg_int(g.tiles_y),   arg_int(g.tiles_x),         arg_int(tiles)};
-  TRY(device_launch(inst->dev, &state->input, input, COUNT_OF(input), (size_t[]){g.tiles_y, g.ic_blocks, images}, one));
-  const device_arg multiply[] = {arg_buffer(workspace->mem), arg_buffer(state->common.weights.panel[0].mem),
-                                 arg_int(g.ic_blocks), arg_int(g.oc_groups), arg_int(tiles)};
-  TRY(device_launch(inst->dev, &state->common.kernel, multiply, COUNT_OF(multiply), (size_t[]){g.oc_groups, g.freqs, 1},
+  TRY(device_launch(inst->dev, &state->prologue, input, COUNT_OF(input), (size_t[]){g.tiles_y, g.ic_blocks, images},
                     one));
-  const device_arg output[] = {arg_buffer(workspace->mem), arg_buffer(state->common.weights.bias.mem),
+  const device_arg multiply[] = {arg_buffer(workspace->mem), arg_buffer(state->weights.panel[0].mem),
+                                 arg_int(g.ic_blocks), arg_int(g.oc_groups), arg_int(tiles)};
+  TRY(device_launch(inst->dev, &state->kernel, multiply, COUNT_OF(multiply), (size_t[]){g.oc_groups, g.freqs, 1}, one));
+  const device_arg output[] = {arg_buffer(workspace->mem), arg_buffer(state->weights.bias.mem),
                                arg_buffer(out->mem),       arg_int(first),
                                arg_int(g.ic_blocks),       arg_int(g.oc_blocks),
                                arg_int(g.oc_groups),       arg_int(s->in.h),
                                arg_int(s->in.w),           arg_int(g.tiles_y),
                                arg_int(g.tiles_x),         arg_int(tiles),
                                arg_int(s->pool),           arg_float(algo_lowest(s))};
-  return device_launch(inst->dev, &state->output, output, COUNT_OF(output), (size_t[]){g.tiles_y, g.oc_blocks, images},
-                       one);
+  return device_launch(inst->dev, &state->epilogue, output, COUNT_OF(output),
+                       (size_t[]){g.tiles_y, g.oc_blocks, images}, one);
 }
 
 static clvgg_status enqueue_staged(algo_instance *inst, size_t batch, const device_buffer *in, const device_buffer *out,
@@ -262,7 +244,7 @@ const algo algo_conv_winograd = {
     .workspace_bytes = staged_bytes,
     .prepare = prepare_staged,
     .enqueue = enqueue_staged,
-    .release = release_staged,
+    .release = algo_state_release,
 };
 
 const algo algo_conv_winograd_fused = {

@@ -1,13 +1,6 @@
 /* conv_f32_nchw_winograd and conv_f32_nchw_winograd_fused: fewer multiplications, for GPUs. See cl/conv_winograd_gpu.cl. */
-#include <stdlib.h>
-
 #include "algo/winograd_gpu.h"
 #include "algo/winograd_weights.h"
-
-typedef struct winograd_state {
-  algo_state common;           /* kernel: multiply or fused */
-  device_kernel input, output; /* staged */
-} winograd_state;
 
 /* Builds the kernel that is launched in groups, and again in smaller ones, in inst->param too, as long as the built one allows only
  * those. */
@@ -25,26 +18,12 @@ static clvgg_status build_group(algo_instance *inst, const char *name, device_ke
   }
 }
 
-static clvgg_status open_state(algo_instance *inst) {
-  inst->state = calloc(1, sizeof(winograd_state));
-  return inst->state ? CLVGG_OK : base_fail(CLVGG_ERROR_MEMORY, "%s: no memory", inst->algo->name);
-}
-
-static void release(algo_instance *inst) {
-  winograd_state *state = inst->state;
-  if (state) {
-    device_kernel_release(&state->input);
-    device_kernel_release(&state->output);
-  }
-  algo_state_release(inst);
-}
-
 static clvgg_status prepare_staged(algo_instance *inst, const layer *l) {
-  TRY(open_state(inst));
-  winograd_state *state = inst->state;
-  TRY(build_group(inst, "conv_f32_nchw_winograd_multiply", &state->common.kernel));
-  TRY(algo_build(inst, "conv_winograd_gpu.cl", "conv_f32_nchw_winograd_input", &state->input));
-  TRY(algo_build(inst, "conv_winograd_gpu.cl", "conv_f32_nchw_winograd_output", &state->output));
+  TRY(algo_state_open(inst));
+  algo_state *state = algo_state_of(inst);
+  TRY(build_group(inst, "conv_f32_nchw_winograd_multiply", &state->kernel));
+  TRY(algo_build(inst, "conv_winograd_gpu.cl", "conv_f32_nchw_winograd_input", &state->prologue));
+  TRY(algo_build(inst, "conv_winograd_gpu.cl", "conv_f32_nchw_winograd_output", &state->epilogue));
   const winograd_gpu_sizes z = winograd_gpu_measure(&inst->problem, inst->param);
   const winograd_order order = {.m = inst->param[M],
                                 .in_channels = z.channels,
@@ -53,13 +32,13 @@ static clvgg_status prepare_staged(algo_instance *inst, const layer *l) {
                                 .group_stride = z.tile_oc,
                                 .ic_stride = z.out_channels,
                                 .freq_stride = z.channels * z.out_channels};
-  return winograd_upload(inst->dev, l, &order, &state->common.weights);
+  return winograd_upload(inst->dev, l, &order, &state->weights);
 }
 
 static clvgg_status prepare_fused(algo_instance *inst, const layer *l) {
-  TRY(open_state(inst));
-  winograd_state *state = inst->state;
-  TRY(build_group(inst, "conv_f32_nchw_winograd_fused", &state->common.kernel));
+  TRY(algo_state_open(inst));
+  algo_state *state = algo_state_of(inst);
+  TRY(build_group(inst, "conv_f32_nchw_winograd_fused", &state->kernel));
   const winograd_gpu_sizes z = winograd_gpu_measure(&inst->problem, inst->param);
   const winograd_order order = {.m = inst->param[M],
                                 .in_channels = z.channels,
@@ -68,7 +47,7 @@ static clvgg_status prepare_fused(algo_instance *inst, const layer *l) {
                                 .group_stride = z.channels * z.freqs * z.tile_oc,
                                 .ic_stride = z.freqs * z.tile_oc,
                                 .freq_stride = z.tile_oc};
-  return winograd_upload(inst->dev, l, &order, &state->common.weights);
+  return winograd_upload(inst->dev, l, &order, &state->weights);
 }
 
 /* A transform of tiles x channels; neighbouring work-items have neighbouring tiles. */
@@ -83,19 +62,19 @@ static clvgg_status launch_transform(const algo_instance *inst, const device_ker
 /* tiles tiles (padded) from the first on, of all. */
 static clvgg_status enqueue_part(algo_instance *inst, size_t first, size_t tiles, size_t all, const device_buffer *in,
                                  const device_buffer *out, const device_buffer *workspace) {
-  const winograd_state *state = inst->state;
-  const packed_weights *w = &state->common.weights;
+  const algo_state *state = algo_state_of(inst);
+  const packed_weights *w = &state->weights;
   const layer_shape *s = &inst->problem.shape;
   const winograd_gpu_sizes z = winograd_gpu_measure(&inst->problem, inst->param);
   const device_arg input[] = {arg_buffer(in->mem), arg_buffer(workspace->mem), arg_int(first),      arg_int(all),
                               arg_int(tiles),      arg_int(s->in.c),           arg_int(z.channels), arg_int(s->in.h),
                               arg_int(s->in.w),    arg_int(z.tiles_y),         arg_int(z.tiles_x)};
-  TRY(launch_transform(inst, &state->input, input, COUNT_OF(input), tiles, z.channels));
+  TRY(launch_transform(inst, &state->prologue, input, COUNT_OF(input), tiles, z.channels));
   const device_arg multiply[] = {arg_buffer(workspace->mem), arg_buffer(w->panel[0].mem), arg_buffer(workspace->mem),
                                  arg_int(z.channels),        arg_int(z.out_channels),     arg_int(tiles)};
   size_t local[3];
   winograd_gpu_group(inst->param, local);
-  TRY(device_launch(inst->dev, &state->common.kernel, multiply, COUNT_OF(multiply),
+  TRY(device_launch(inst->dev, &state->kernel, multiply, COUNT_OF(multiply),
                     (size_t[]){tiles / z.tile_t * local[0], z.out_channels / z.tile_oc * local[1], z.freqs}, local));
   const device_arg output[] = {arg_buffer(workspace->mem),
                                arg_buffer(w->bias.mem),
@@ -112,7 +91,7 @@ static clvgg_status enqueue_part(algo_instance *inst, size_t first, size_t tiles
                                arg_int(z.tiles_x),
                                arg_int(s->pool),
                                arg_float(algo_lowest(s))};
-  return launch_transform(inst, &state->output, output, COUNT_OF(output), tiles, s->out.c);
+  return launch_transform(inst, &state->epilogue, output, COUNT_OF(output), tiles, s->out.c);
 }
 
 static clvgg_status enqueue_staged(algo_instance *inst, size_t batch, const device_buffer *in, const device_buffer *out,
@@ -175,7 +154,7 @@ const algo algo_conv_winograd_gpu = {
     .workspace_bytes = winograd_gpu_staged_workspace,
     .prepare = prepare_staged,
     .enqueue = enqueue_staged,
-    .release = release,
+    .release = algo_state_release,
 };
 
 const algo algo_conv_winograd_gpu_fused = {
@@ -195,5 +174,5 @@ const algo algo_conv_winograd_gpu_fused = {
     .work = winograd_gpu_fused_work,
     .prepare = prepare_fused,
     .enqueue = enqueue_fused,
-    .release = release,
+    .release = algo_state_release,
 };

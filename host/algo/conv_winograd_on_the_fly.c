@@ -1,13 +1,11 @@
 /* conv_f32_nchwc_winograd_on_the_fly: plain weights, transformed as they are used, for CPUs. See cl/conv_winograd.cl. */
-#include <stdlib.h>
-
 #include "algo/winograd.h"
 
 enum { CHUNK = STRIP + 1 };
 
 static const algo_param params[] = {
     WINOGRAD_PARAMS,
-    [STRIP] = {"STRIP", "blocks of tiles that a group takes at once", {1, 2, 4}, .launched = true},
+    [STRIP] = {"STRIP", "blocks of tiles that a group takes at once", {1, 2, 4, 16}, .launched = true},
     [CHUNK] = {"CHUNK",
                "blocks of input channels whose weights are transformed at once",
                {2, 4, 8, 16},
@@ -37,45 +35,46 @@ static void work(const algo_problem *p, const int *param, double *flops, double 
 
 /* ---- the model of time: winograd.h has its units. */
 
-/* This form's time beside the others' models. They count all bytes of weights in full, although memory that is fast enough brings
- * most while they multiply; without this factor they would seem to gain more from small weights than was measured. */
-#define BESIDE_OTHERS 1.4
+/* A group's sums that stay in its second level cache beside what passes through; operations for each byte of them, and of larger
+ * ones, in each chunk of input channels; and for each byte of the transformed tiles, which come from a farther cache for each group of
+ * output channels. */
+#define SUMS_BYTES         6e5
+#define FLOPS_A_NEAR_BYTE  2.0
+#define FLOPS_A_SPILT_BYTE 5.0
+#define FLOPS_A_TILE_BYTE  0.5
 
-/* A group's sums that stay in its second level cache beside what passes through; and of larger ones, operations for each byte in
- * each chunk of input channels. */
-#define SUMS_BYTES       6e5
-#define FLOPS_A_SUM_BYTE 5.0
+/* Transforming a kernel, M = 2, 4, 6; half where the transformed weights stay in the nearest cache. */
+static const double kernel_flops[] = {370, 420, 1000};
 
-/* More channels: sums are read and written less often; fewer: transformed weights stay nearer. */
+/* More channels: sums are read and written less often; fewer: transformed weights stay nearer, where vectors are of 8 in 32 KiB. */
 static int chunk_of(const algo_problem *p, const int *param) {
-  return (param[M] == 6 ? 32 : 64) / (int)p->block;
+  return (param[M] == 6 || p->block == 8 ? 32 : 64) / (int)p->block;
 }
 
 static double cost(const clvgg_device_info *dev, const algo_problem *p, const int *param) {
-  static const double kernel_flops[] = {370, 420, 1000}; /* transforming a kernel, M = 2, 4, 6 */
   const geometry g = winograd_measure(p, param);
   const size_t tiles = p->batch * g.tiles_image, groups = winograd_groups(dev);
   const size_t strips = size_ceil_div(size_ceil_div(tiles, (size_t)param[TILES]), (size_t)param[STRIP]);
   const size_t items = g.oc_groups * strips;
   const double busiest = (double)(size_ceil_div(items, groups) * groups) / (double)items;
   const double v = 4.0 * (double)(g.freqs * tiles * g.block) * (double)g.ic_blocks;
-  const double multiply =
-      winograd_multiply_flops(&g, param, winograd_places(param, tiles)) / winograd_efficiency(p, param);
+  const double multiply = winograd_multiply_cost(&g, param, winograd_places(param, tiles));
   const double place_bytes = 4.0 * (double)(g.freqs * g.block) * (double)param[OC_BLOCKS];
   const double sums = place_bytes * (double)winograd_places(param, tiles) * (double)g.oc_groups;
   const bool kept = place_bytes * param[STRIP] * param[TILES] <= SUMS_BYTES;
   const size_t chunks = size_ceil_div(g.ic_blocks, (size_t)chunk_of(p, param));
-  return BESIDE_OTHERS *
-         (2 * FLOPS_A_LAUNCH + busiest * (multiply + kernel_flops[param[M] / 2 - 1] * kernels(&g, param, tiles)) +
-          winograd_transform_flops(&g, param, tiles) + (kept ? 0 : FLOPS_A_SUM_BYTE * sums * (double)chunks) +
-          FLOPS_A_SCRATCH_BYTE * (v < CACHE_BYTES * (double)groups ? 0 : v) +
-          FLOPS_A_COLD_BYTE * 4 * (double)plain_floats(&g, p, param));
+  const double transform = kernel_flops[param[M] / 2 - 1] * (p->block == 16 ? 1 : 0.5) * kernels(&g, param, tiles);
+  return 2 * FLOPS_A_LAUNCH +
+         blocked_overlap(p, busiest * (multiply + transform), sizeof(float) * (double)plain_floats(&g, p, param)) +
+         winograd_transform_flops(&g, param, tiles) +
+         (kept ? FLOPS_A_NEAR_BYTE : FLOPS_A_SPILT_BYTE) * sums * (double)chunks +
+         FLOPS_A_TILE_BYTE * v * (double)g.oc_groups + winograd_scratch_flops(p, winograd_beyond_caches(dev, v));
 }
 
 /* ---- choosing */
 
 static void choose(const clvgg_device_info *dev, const algo_problem *p, int *param) {
-  static const int wide[] = {14, 13, 12, 8, 0}, narrow[] = {6, 4, 0}, strips[] = {1, 2, 4, 0};
+  static const int wide[] = {14, 13, 12, 8, 0}, narrow[] = {6, 4, 0}, strips[] = {1, 2, 4, 16, 0};
   winograd_choose(dev, p, p->block == 16 ? wide : narrow, strips, cost, param);
   param[CHUNK] = chunk_of(p, param);
 }
@@ -116,40 +115,29 @@ static uint64_t iterations(const algo_problem *p, const int *param) {
 
 /* ---- running */
 
-typedef struct on_the_fly_state {
-  algo_state common;
-  device_kernel input;
-} on_the_fly_state;
-
 static clvgg_status prepare(algo_instance *inst, const layer *l) {
-  on_the_fly_state *state = calloc(1, sizeof *state);
-  if (!state) return base_fail(CLVGG_ERROR_MEMORY, "no memory for %s", l->name);
-  inst->state = state;
-  TRY(blocked_build(inst, "conv_winograd.cl", "conv_f32_nchwc_winograd_input", "", &state->input));
+  TRY(algo_state_open(inst));
+  algo_state *state = algo_state_of(inst);
+  TRY(blocked_build(inst, "conv_winograd.cl", "conv_f32_nchwc_winograd_input", "", &state->prologue));
   TRY(blocked_build(inst, "conv_winograd.cl", "conv_f32_nchwc_winograd_on_the_fly", " -DPLAIN_WEIGHTS",
-                    &state->common.kernel));
-  return pack_upload(inst->dev, l, (size_t)inst->param[OC_BLOCKS] * inst->problem.block, &state->common.weights);
-}
-
-static void release(algo_instance *inst) {
-  on_the_fly_state *state = inst->state;
-  if (state) device_kernel_release(&state->input);
-  algo_state_release(inst);
+                    &state->kernel));
+  return pack_upload(inst->dev, l, (size_t)inst->param[OC_BLOCKS] * inst->problem.block, &state->weights);
 }
 
 /* images images from the first on. */
 static clvgg_status enqueue_part(algo_instance *inst, size_t first, size_t images, const device_buffer *in,
                                  const device_buffer *out, const device_buffer *workspace) {
   static const size_t one[3] = {1, 1, 1};
-  const on_the_fly_state *state = inst->state;
-  const packed_weights *w = &state->common.weights;
+  const algo_state *state = algo_state_of(inst);
+  const packed_weights *w = &state->weights;
   const layer_shape *s = &inst->problem.shape;
   const geometry g = winograd_measure(&inst->problem, inst->param);
   const size_t tiles = images * g.tiles_image;
   const device_arg input[] = {arg_buffer(in->mem),  arg_buffer(workspace->mem), arg_int(first),
                               arg_int(g.ic_blocks), arg_int(s->in.h),           arg_int(s->in.w),
                               arg_int(g.tiles_y),   arg_int(g.tiles_x),         arg_int(tiles)};
-  TRY(device_launch(inst->dev, &state->input, input, COUNT_OF(input), (size_t[]){g.tiles_y, g.ic_blocks, images}, one));
+  TRY(device_launch(inst->dev, &state->prologue, input, COUNT_OF(input), (size_t[]){g.tiles_y, g.ic_blocks, images},
+                    one));
   const device_arg rest[] = {arg_buffer(workspace->mem),
                              arg_buffer(w->panel[0].mem),
                              arg_buffer(w->bias.mem),
@@ -167,7 +155,7 @@ static clvgg_status enqueue_part(algo_instance *inst, size_t first, size_t image
                              arg_int((size_t)inst->param[CHUNK]),
                              arg_int(s->pool),
                              arg_float(algo_lowest(s))};
-  return device_launch(inst->dev, &state->common.kernel, rest, COUNT_OF(rest),
+  return device_launch(inst->dev, &state->kernel, rest, COUNT_OF(rest),
                        (size_t[]){winograd_groups(device_info(inst->dev)), 1, 1}, one);
 }
 
@@ -199,5 +187,5 @@ const algo algo_conv_winograd_on_the_fly = {
     .workspace_bytes = workspace_bytes,
     .prepare = prepare,
     .enqueue = enqueue,
-    .release = release,
+    .release = algo_state_release,
 };

@@ -20,13 +20,16 @@ size_t winograd_groups(const clvgg_device_info *dev) {
   return dev->compute_units ? dev->compute_units : 1;
 }
 
-double winograd_efficiency(const algo_problem *p, const int *param) {
-  return param[TILES] * (p->block == 16 ? 1 : 2) >= 12 ? 0.9 : 0.75;
-}
-
 double winograd_multiply_flops(const geometry *g, const int *param, size_t places) {
   return 2.0 * (double)(g->freqs * places) * (double)(g->ic_blocks * g->oc_groups * (size_t)param[OC_BLOCKS]) *
          (double)(g->block * g->block);
+}
+
+double winograd_multiply_cost(const geometry *g, const int *param, size_t places) {
+  const double tiles =
+      (double)places / (double)size_ceil_div(places, (size_t)param[TILES]); /* of a block, on average */
+  const double sums = fmin(12, tiles * (g->block == 16 ? 1 : 2));
+  return winograd_multiply_flops(g, param, places) / fmax(0.75, 0.9 - 0.05 * (12 - sums));
 }
 
 size_t winograd_places(const int *param, size_t tiles) {
@@ -37,6 +40,15 @@ size_t winograd_places(const int *param, size_t tiles) {
 /* F(6, 3)'s transforms have more terms. */
 double winograd_transform_flops(const geometry *g, const int *param, size_t tiles) {
   return (param[M] == 6 ? 28.0 : 16.0) * (double)(g->freqs * tiles * g->block) * (double)(g->ic_blocks + g->oc_blocks);
+}
+
+/* Fitted to VGG-16's layers on AVX-512: 20 operations a byte. */
+double winograd_scratch_flops(const algo_problem *p, double bytes) {
+  return 1.25 * (double)p->block * bytes;
+}
+
+double winograd_beyond_caches(const clvgg_device_info *dev, double bytes) {
+  return fmax(0, bytes - CACHE_BYTES * (double)winograd_groups(dev));
 }
 
 /* Counted in conv_winograd.cl: operations of input_row and output_row, an fma as two. A tile's input takes N rows and N columns

@@ -27,20 +27,21 @@ size_t winograd_groups(const clvgg_device_info *dev);
 
 /* ---- parts of models of time. Only ratios matter: units are floating point operations of the multiplication at its peak. */
 
-/* In such operations, fitted to VGG-16's layers on AVX-512: a byte of scratch beyond the second level cache, written and read. */
-#define FLOPS_A_SCRATCH_BYTE 20.0
-
-/* How near the multiplication comes to the peak; fewer sums hide less of what it waits for. */
-double winograd_efficiency(const algo_problem *p, const int *param);
-
-/* places: tiles, and the empty places of blocks that are multiplied all the same. */
+/* Multiplications of places: tiles, and the empty places of blocks that are multiplied all the same. */
 double winograd_multiply_flops(const geometry *g, const int *param, size_t places);
+
+/* The same in time: how near they come to the peak. The fewer sums a block has, the less they hide of what it waits for. */
+double winograd_multiply_cost(const geometry *g, const int *param, size_t places);
 
 /* Blocks of TILES tiles and of one less leave no place empty, if there are enough tiles. */
 size_t winograd_places(const int *param, size_t tiles);
 
 /* A value's way through both transforms, loads and stores included. */
 double winograd_transform_flops(const geometry *g, const int *param, size_t tiles);
+
+/* Writing and reading bytes of scratch that are not in a second level cache; how many are not, of those that all cores share. */
+double winograd_scratch_flops(const algo_problem *p, double bytes);
+double winograd_beyond_caches(const clvgg_device_info *dev, double bytes);
 
 /* Operations that are done with so many places, the transforms' counted exactly. */
 double winograd_work(const algo_problem *p, const int *param, size_t places);

@@ -23,6 +23,10 @@ clvgg_status engine_options_read(const clvgg_engine_options *options, clvgg_engi
     return base_fail(CLVGG_ERROR_ARGUMENT,
                      "clvgg_engine_options: precision is %d, expected 0 (f32), 1 (f16w), 2 (f24w), 3 (f16) or 4 (auto)",
                      (int)all->precision);
+  if ((int)all->memory < 0 || all->memory > CLVGG_MEMORY_SMALL)
+    return base_fail(CLVGG_ERROR_ARGUMENT,
+                     "clvgg_engine_options: memory is %d, expected 0 (balanced), 1 (fast) or 2 (small)",
+                     (int)all->memory);
   if (all->input != CLVGG_INPUT_F32 && all->input != CLVGG_INPUT_RGB8)
     return base_fail(CLVGG_ERROR_ARGUMENT, "clvgg_engine_options: input is %d, expected 0 (f32) or 1 (rgb8)",
                      (int)all->input);

@@ -131,7 +131,7 @@ plan_options engine_wishes(const clvgg_engine_options *options) {
   return (plan_options){.wanted = options->algorithm,
                         .form = form_of(options->precision),
                         .rgb8 = options->input == CLVGG_INPUT_RGB8,
-                        .small_memory = options->small_memory != 0};
+                        .memory = options->memory};
 }
 
 /* Weights and biases as they are, in f32, each once. */

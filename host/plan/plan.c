@@ -1,6 +1,7 @@
 /*
  * The shortest path through a network. Nodes are (layers done, layout of the activations); edges are algorithms, which do one
- * layer, or a convolution with its pooling, or change the layout; an edge is as long as its algorithm's cost.
+ * layer, or a convolution with its pooling, or change the layout; an edge is as long as its algorithm's cost. Where memory is
+ * limited, nodes are (layers done, layout, units of memory spent) and an edge spends what its weights take beyond the layer's own.
  */
 #include "plan/internal.h"
 
@@ -34,9 +35,14 @@ static bool is_rasteriser(const clvgg_device_info *dev) {
 #define UNKNOWN_SLOWDOWN 1e3
 /* Asked for: shorter than any other way. */
 #define WANTED_FACTOR 1e-9
-/* Operations that a byte is worth under small_memory: a byte of weights serves each pixel of the batch once, and 32-bit indices
+/* Operations that a byte is worth under CLVGG_MEMORY_SMALL: a byte of weights serves each pixel of the batch once, and 32-bit indices
  * keep those below 2^31, so that no algorithm saves as much time by a byte. */
 #define PENALTY_A_BYTE 1e10
+/* CLVGG_MEMORY_BALANCED: what a plan's weights may take beyond the layers' own, and how much longer than the fastest plan it may
+ * take for that. */
+#define UNIT_BYTES     5e5
+#define BALANCED_UNITS 120
+#define BALANCED_COST  1.05
 
 /* The best known way to a node, and its last edge. */
 typedef struct node {
@@ -50,11 +56,20 @@ typedef struct search {
   const layer *layers;
   size_t count, batch, block;
   const plan_options *options;
-  node *nodes; /* (count + 1, ALGO_LAYOUTS) */
+  size_t budgets; /* 1 + units of memory that may be spent; 1: no limit, and none is counted */
+  node *nodes;    /* (count + 1, ALGO_LAYOUTS, budgets) */
 } search;
 
-static size_t node_index(size_t done, algo_layout layout) {
-  return done * ALGO_LAYOUTS + (size_t)layout;
+/* The first of (done, layout)'s nodes, nothing spent. */
+static size_t node_index(const search *s, size_t done, algo_layout layout) {
+  return (done * ALGO_LAYOUTS + (size_t)layout) * s->budgets;
+}
+
+static bool reached(const search *s, size_t done, algo_layout layout) {
+  const size_t first = node_index(s, done, layout);
+  for (size_t i = 0; i < s->budgets; i++)
+    if (!isinf(s->nodes[first + i].distance)) return true;
+  return false;
 }
 
 /* Whether a comma list holds name. */
@@ -112,7 +127,16 @@ static double unknown_cost(const search *s, const algo *a, const algo_problem *p
   return UNKNOWN_SLOWDOWN * rank * work;
 }
 
-/* What small_memory adds to a step's length: any byte of weights more than plain ones have outweighs any time. Plain ones may
+/* Bytes that a step's weights take more than the layer's own as f32; negative where they are stored smaller. */
+static double more_bytes(const plan_step *step) {
+  const layer_shape *shape = &step->problem.shape;
+  if (!step->algo->work) return 0;
+  double flops, bytes;
+  step->algo->work(&step->problem, step->param, &flops, &bytes);
+  return bytes - (double)sizeof(float) * (double)layer_row_length(shape) * (double)shape->out.c;
+}
+
+/* What CLVGG_MEMORY_SMALL adds to a step's length: any byte of weights more than plain ones have outweighs any time. Plain ones may
  * be filled up to whole vectors and groups of up to four of them. */
 static double memory_penalty(const plan_step *step) {
   if (!step->algo->work) return 0;
@@ -133,10 +157,14 @@ static const char *unmeasured_source(const search *s, bool modelled) {
   return s->dev->type == CLVGG_DEVICE_CPU ? "rule: CPU" : "rule: GPU";
 }
 
+/* Units of memory that a step spends; none where they are not counted. */
+static size_t units_spent(const search *s, const plan_step *step) {
+  return s->budgets > 1 ? (size_t)ceil(fmax(0, more_bytes(step)) / UNIT_BYTES) : 0;
+}
+
 /* Considers a step with its parameters and the time that was measured, or NULL. The reason why not, if any, goes to why. */
 static void relax_step(search *s, plan_step step, const plan_cost *measured, char *why) {
   const algo *a = step.algo;
-  const size_t from = node_index(step.layer, a->in), to = node_index(step.layer + step.layers, a->out);
   if (!algo_supports(a, s->dev, &step.problem, step.param, why)) return;
   const double model = algo_cost(a, s->dev, &step.problem, step.param);
   const bool modelled = isfinite(model);
@@ -146,20 +174,26 @@ static void relax_step(search *s, plan_step step, const plan_cost *measured, cha
     step.cost = modelled ? model : unknown_cost(s, a, &step.problem);
   snprintf(step.source, sizeof step.source, "%s", measured ? measured->source : unmeasured_source(s, modelled));
   double length = step.cost;
+  size_t spent = 0;
   if (listed(s->options->wanted, a->name)) {
     length *= WANTED_FACTOR;
     snprintf(step.source, sizeof step.source, "asked for");
-  } else if (s->options->small_memory) {
-    length += memory_penalty(&step);
+  } else {
+    if (s->options->memory == CLVGG_MEMORY_SMALL) length += memory_penalty(&step);
+    spent = units_spent(s, &step);
   }
-  if (s->nodes[from].distance + length >= s->nodes[to].distance) return;
-  s->nodes[to] = (node){.distance = s->nodes[from].distance + length, .from = from, .step = step};
+  const size_t from = node_index(s, step.layer, a->in), to = node_index(s, step.layer + step.layers, a->out);
+  for (size_t before = 0; before + spent < s->budgets; before++) {
+    node *end = &s->nodes[to + before + spent];
+    const double distance = s->nodes[from + before].distance + length;
+    if (distance < end->distance) *end = (node){.distance = distance, .from = from + before, .step = step};
+  }
 }
 
 /* Considers doing layers layers (0: none, only the layout changes) from node (first, a->in) on with a: with each parameter set
  * that was measured, else with the one that rules pick. The reason why not, if any, goes to why. */
 static void relax(search *s, const algo *a, size_t first, size_t layers, const layer_shape *shape, char *why) {
-  if (isinf(s->nodes[node_index(first, a->in)].distance)) return;
+  if (!reached(s, first, a->in)) return;
   plan_step step = {
       .algo = a, .problem = {.shape = *shape, .batch = s->batch, .block = s->block}, .layer = first, .layers = layers};
   const plan_costs *costs = s->options->measured;
@@ -185,17 +219,17 @@ static void relax_conversions(search *s, size_t done, shape3 shape) {
 }
 
 static size_t start_node(const search *s) {
-  return node_index(0, s->options->rgb8 ? ALGO_RGB8 : ALGO_NCHW);
+  return node_index(s, 0, s->options->rgb8 ? ALGO_RGB8 : ALGO_NCHW);
 }
 
-static bool reached(const search *s, size_t done) {
+static bool reached_any(const search *s, size_t done) {
   for (size_t l = 0; l < ALGO_LAYOUTS; l++)
-    if (!isinf(s->nodes[node_index(done, (algo_layout)l)].distance)) return true;
+    if (reached(s, done, (algo_layout)l)) return true;
   return false;
 }
 
 static clvgg_status find_path(search *s) {
-  for (size_t i = 0; i < (s->count + 1) * ALGO_LAYOUTS; i++) s->nodes[i].distance = INFINITY;
+  for (size_t i = 0; i < (s->count + 1) * ALGO_LAYOUTS * s->budgets; i++) s->nodes[i].distance = INFINITY;
   s->nodes[start_node(s)].distance = 0;
   for (size_t i = 0; i < s->count; i++) {
     const layer_shape *shape = &s->layers[i].shape;
@@ -214,7 +248,7 @@ static clvgg_status find_path(search *s) {
     }
     char text[128];
     /* A pooling may have been passed over: it is reached when its convolution was. */
-    if (!reached(s, i + 1))
+    if (!reached_any(s, i + 1))
       return base_fail(CLVGG_ERROR_UNSUPPORTED, "%s (%s) cannot run on %s: %s", s->layers[i].name,
                        layer_shape_text(shape, text, sizeof text), s->dev->name, whys[0] ? whys : "no algorithm");
   }
@@ -224,7 +258,11 @@ static clvgg_status find_path(search *s) {
 
 /* Walks back from the goal and writes the steps in their order. */
 static clvgg_status collect(const search *s, plan *p) {
-  const size_t start = start_node(s), goal = node_index(s->count, ALGO_NCHW);
+  *p = (plan){.batch = s->batch};
+  const size_t start = start_node(s), first = node_index(s, s->count, ALGO_NCHW);
+  size_t goal = first;
+  for (size_t i = 1; i < s->budgets; i++)
+    if (s->nodes[first + i].distance < s->nodes[goal].distance) goal = first + i;
   for (size_t at = goal; at != start; at = s->nodes[at].from) p->count++;
   p->steps = calloc(p->count, sizeof *p->steps);
   if (!p->steps) return base_fail(CLVGG_ERROR_MEMORY, "no memory for a plan of %zu steps", p->count);
@@ -247,18 +285,52 @@ clvgg_status plan_check_sizes(const layer *layers, size_t count, size_t batch, s
   return CLVGG_OK;
 }
 
+static clvgg_status shortest(search *s, size_t budgets, plan *out) {
+  s->budgets = budgets;
+  s->nodes = calloc((s->count + 1) * ALGO_LAYOUTS * budgets, sizeof *s->nodes);
+  if (!s->nodes) return base_fail(CLVGG_ERROR_MEMORY, "no memory to plan %zu layers", s->count);
+  clvgg_status status = find_path(s);
+  if (!status) status = collect(s, out);
+  free(s->nodes);
+  return status;
+}
+
+static void sum_up(const plan *p, double *cost, double *more) {
+  *cost = *more = 0;
+  for (size_t i = 0; i < p->count; i++) {
+    *cost += p->steps[i].cost;
+    *more += more_bytes(&p->steps[i]);
+  }
+}
+
+/* Puts the fastest plan within the limit in the place of p, the fastest of all, if there is one that is fast enough. */
+static clvgg_status balance(search *s, plan *p) {
+  plan other;
+  double fastest, cost, more;
+  sum_up(p, &fastest, &more);
+  if (more <= BALANCED_UNITS * UNIT_BYTES) return CLVGG_OK;
+  const clvgg_status status = shortest(s, 1 + BALANCED_UNITS, &other);
+  if (status == CLVGG_ERROR_UNSUPPORTED) return CLVGG_OK; /* within the limit */
+  TRY(status);
+  sum_up(&other, &cost, &more);
+  if (cost <= BALANCED_COST * fastest) {
+    plan_free(p);
+    *p = other;
+  } else {
+    plan_free(&other);
+  }
+  return CLVGG_OK;
+}
+
 clvgg_status plan_make(const clvgg_device_info *dev, const layer *layers, size_t count, size_t batch,
                        const plan_options *options, plan *out) {
-  *out = (plan){.batch = batch};
+  *out = (plan){0};
   search s = {
       .dev = dev, .layers = layers, .count = count, .batch = batch, .block = algo_block(dev), .options = options};
   TRY(check_wanted(options->wanted));
   TRY(plan_check_sizes(layers, count, batch, s.block));
-  s.nodes = calloc((count + 1) * ALGO_LAYOUTS, sizeof *s.nodes);
-  if (!s.nodes) return base_fail(CLVGG_ERROR_MEMORY, "no memory to plan %zu layers", count);
-  clvgg_status status = find_path(&s);
-  if (!status) status = collect(&s, out);
-  free(s.nodes);
+  clvgg_status status = shortest(&s, 1, out);
+  if (!status && options->memory == CLVGG_MEMORY_BALANCED) status = balance(&s, out);
   if (status)
     plan_free(out);
   else

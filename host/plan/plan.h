@@ -31,7 +31,7 @@ typedef struct plan_options {
   const bool *excluded; /* NULL, or for each algorithm of the registry whether it must not be used */
   algo_form form;       /* the least exact form of stored weights that may be used */
   bool rgb8;            /* the network is given pixels, in ALGO_RGB8 instead of ALGO_NCHW */
-  bool small_memory;    /* prefer the smaller form of weights to the faster one */
+  clvgg_memory memory;  /* of weights */
   /* NULL, or times: where there are some of an algorithm and a problem, these and their parameters are all that is considered
    * of it, and no model. */
   const plan_costs *measured;

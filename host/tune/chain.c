@@ -101,6 +101,8 @@ static clvgg_status make_plan(const chain *c, bool explore, plan *out) {
   }
   plan_options wishes = c->wishes;
   wishes.measured = &costs;
+  /* What is not known counts as taking no time, so that there is nothing to weigh memory against. */
+  if (explore && wishes.memory == CLVGG_MEMORY_BALANCED) wishes.memory = CLVGG_MEMORY_FAST;
   if (!status) status = trusted_plan(c->dev, c->layers, c->count, c->options.max_batch, &wishes, out);
   costs_free(&costs);
   return status;

@@ -33,7 +33,7 @@ clvgg_status chain_search(chain *c);
 /* How the plan found compares with the one that the models made, both run in turns. */
 typedef struct chain_verdict {
   double ms, untuned_ms; /* the least time of a run, images and logits copied */
-  double ratio;          /* the median of their ratios in a turn */
+  double ratio;          /* the median of the turns' ratios, found / untuned */
   double logits_error;   /* the largest difference of the logits, relative to the largest logit */
   bool right;            /* logits agree as far as the precision says */
 } chain_verdict;

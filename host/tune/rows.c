@@ -51,10 +51,11 @@ void rows_network(const layer *layers, size_t count, const clvgg_engine_options 
     conv += layers[i].shape.op == LAYER_CONV;
     fc += layers[i].shape.op == LAYER_FC;
   }
+  static const char *const memory[] = {"", " fast", " small"}; /* by clvgg_memory */
   const shape3 in = layers[0].shape.in;
   snprintf(out, ROWS_NETWORK_BYTES, "%zu conv %zu fc %zux%zux%zu %016" PRIx64 " b%zu %s%s%s", conv, fc, in.c, in.h,
-           in.w, digest, options->max_batch, clvgg_precision_name(options->precision),
-           options->small_memory ? " small" : "", options->input == CLVGG_INPUT_RGB8 ? " rgb8" : "");
+           in.w, digest, options->max_batch, clvgg_precision_name(options->precision), memory[options->memory],
+           options->input == CLVGG_INPUT_RGB8 ? " rgb8" : "");
 }
 
 void rows_measurement(const char *problem, const char *algorithm, const char *params, bool alone,

@@ -70,7 +70,7 @@ clvgg_status task_write(const tune_task *task, clvgg_status (*send)(const char *
   TRY(write_line(&w, "version", 1, clvgg_version()));
   TRY(write_line(&w, "device", 2, task->device_id, task->device_name));
   TRY(write_line(&w, "options", 7, whole(o->max_batch).text, whole(o->height).text, whole(o->width).text,
-                 whole(o->softmax != 0).text, whole((size_t)o->precision).text, whole(o->small_memory != 0).text,
+                 whole(o->softmax != 0).text, whole((size_t)o->precision).text, whole((size_t)o->memory).text,
                  whole((size_t)o->input).text));
   if (o->input == CLVGG_INPUT_RGB8)
     TRY(write_line(&w, "pixels", 7, whole(pre->bgr != 0).text, real(pre->mean[0]).text, real(pre->mean[1]).text,
@@ -112,16 +112,16 @@ static bool read_fault(const char *text, candidate_fault *out) {
 }
 
 static bool read_options(clvgg_engine_options *o, char *const *f) {
-  size_t softmax, precision, small, input;
+  size_t softmax, precision, memory, input;
   *o = (clvgg_engine_options){.struct_size = sizeof *o};
   if (!read_whole(f[0], CLVGG_MAX_BATCH, &o->max_batch) || !read_whole(f[1], INT32_MAX, &o->height) ||
       !read_whole(f[2], INT32_MAX, &o->width) || !read_whole(f[3], 1, &softmax) ||
-      !read_whole(f[4], CLVGG_PRECISION_F16, &precision) || !read_whole(f[5], 1, &small) ||
+      !read_whole(f[4], CLVGG_PRECISION_F16, &precision) || !read_whole(f[5], CLVGG_MEMORY_SMALL, &memory) ||
       !read_whole(f[6], CLVGG_INPUT_RGB8, &input))
     return false;
   o->softmax = (int)softmax;
   o->precision = (clvgg_precision)precision;
-  o->small_memory = (int)small;
+  o->memory = (clvgg_memory)memory;
   o->input = (clvgg_input)input;
   return o->max_batch > 0;
 }

@@ -3,7 +3,7 @@
  *
  *     version   VERSION                                       of the library that asks: another one's worker refuses
  *     device    ID  NAME
- *     options   BATCH HEIGHT WIDTH SOFTMAX PRECISION SMALL_MEMORY INPUT
+ *     options   BATCH HEIGHT WIDTH SOFTMAX PRECISION MEMORY INPUT
  *     pixels    BGR MEAN*3 STD*3                                  only where the input is pixels
  *     layer     NAME PROBLEM                                      each, in their order; algo/text.h, with batch 1 and block 1
  *     search    BUDGET_MS EXHAUSTIVE LAYER                        LAYER "" for all

@@ -283,6 +283,15 @@ typedef enum clvgg_precision {
 /* "f32", "f16w", ...; NULL for a value that is none. */
 CLVGG_API const char *clvgg_precision_name(clvgg_precision precision);
 
+/* How much device memory weights may take. Winograd's convolutions are fastest with transformed weights, which are up to seven times
+ * as large as plain ones.
+ *
+ * BALANCED  the fastest plan whose weights take at most 60 MB more than the model's own as f32, where such a plan is expected to be at
+ *           most 5 % slower than FAST; else FAST
+ * FAST      the fastest plan
+ * SMALL     no transformed weights, at the cost of time */
+typedef enum clvgg_memory { CLVGG_MEMORY_BALANCED = 0, CLVGG_MEMORY_FAST = 1, CLVGG_MEMORY_SMALL = 2 } clvgg_memory;
+
 /* What an engine is given. */
 typedef enum clvgg_input {
   CLVGG_INPUT_F32 = 0, /* f32 (n, C, H, W), prepared: clvgg_image_load */
@@ -297,8 +306,8 @@ typedef struct clvgg_engine_options {
   size_t height, width;  /* input size; 0: the model's own. Others need adaptive pooling before the first fc layer */
   int softmax;           /* 1: probabilities instead of logits. Default 0 */
   const char *algorithm; /* NULL, or a comma list of algorithm names that are to be used wherever they are supported */
-  clvgg_precision precision; /* the least exact that may be used; default CLVGG_PRECISION_F32 */
-  int small_memory; /* 1: weights as small as they can be stored, at the cost of time. 0, the default: the fastest form */
+  clvgg_precision precision;          /* the least exact that may be used; default CLVGG_PRECISION_F32 */
+  clvgg_memory memory;                /* default CLVGG_MEMORY_BALANCED */
   clvgg_input input;                  /* default CLVGG_INPUT_F32 */
   const clvgg_preprocess *preprocess; /* with CLVGG_INPUT_RGB8: its bgr, mean and std count, and it need not outlive the
                                        * call. NULL: the model's own */

@@ -292,6 +292,10 @@ static bool run_precision(clvgg_precision precision, const float *images, size_t
   clvgg_engine *none = NULL;
   assert_int_equal(clvgg_engine_open(device, model, &options, &none), CLVGG_ERROR_ARGUMENT);
   assert_non_null(strstr(clvgg_last_error(), "f24w"));
+  clvgg_engine_options_init(&options);
+  options.memory = (clvgg_memory)3;
+  assert_int_equal(clvgg_engine_open(device, model, &options, &none), CLVGG_ERROR_ARGUMENT);
+  assert_non_null(strstr(clvgg_last_error(), "memory is 3"));
   clvgg_engine_close(&engine);
   clvgg_model_close(&model);
   clvgg_device_close(&device);

@@ -166,9 +166,10 @@ static void small_memory_avoids_transformed_weights(void **state) {
   for (size_t batch = 1; batch <= 64; batch *= 8) {
     plan fast, small;
     assert_int_equal(plan_make(&cpu, layers, 4, batch, &(plan_options){0}, &fast), CLVGG_OK);
-    assert_non_null(strstr(fast.steps[1].algo->name, "winograd"));
-    assert_string_not_equal(fast.steps[1].algo->name, expected[1]);
-    assert_int_equal(plan_make(&cpu, layers, 4, batch, &(plan_options){.small_memory = true}, &small), CLVGG_OK);
+    assert_non_null(strstr(fast.steps[2].algo->name, "winograd"));
+    assert_string_not_equal(fast.steps[2].algo->name, expected[2]);
+    assert_int_equal(plan_make(&cpu, layers, 4, batch, &(plan_options){.memory = CLVGG_MEMORY_SMALL}, &small),
+                     CLVGG_OK);
     assert_int_equal(small.count, 4);
     for (size_t i = 0; i < 4; i++) assert_string_equal(small.steps[i].algo->name, expected[i]);
     plan_free(&fast);
@@ -176,10 +177,53 @@ static void small_memory_avoids_transformed_weights(void **state) {
   }
   /* What is asked for is used all the same. */
   plan p;
-  const plan_options options = {.small_memory = true, .wanted = "conv_f32_nchwc_winograd"};
+  const plan_options options = {.memory = CLVGG_MEMORY_SMALL, .wanted = "conv_f32_nchwc_winograd"};
   assert_int_equal(plan_make(&cpu, layers, 4, 1, &options, &p), CLVGG_OK);
   assert_string_equal(p.steps[1].algo->name, "conv_f32_nchwc_winograd");
   plan_free(&p);
+}
+
+/* The models' time of a plan, and the bytes of its weights beyond the layers' own. */
+static void weigh(const plan *p, double *cost, double *more) {
+  *cost = *more = 0;
+  for (size_t i = 0; i < p->count; i++) {
+    const plan_step *step = &p->steps[i];
+    const layer_shape *s = &step->problem.shape;
+    double flops, bytes;
+    *cost += step->cost;
+    if (!step->algo->work) continue;
+    step->algo->work(&step->problem, step->param, &flops, &bytes);
+    *more += bytes - 4.0 * (double)layer_row_length(s) * (double)s->out.c;
+  }
+}
+
+/* Transformed weights of all these convolutions would take 113 MB more. */
+static void balanced_memory_has_a_limit(void **state) {
+  (void)state;
+  enum { LAYERS = 5 };
+  layer layers[LAYERS] = {0};
+  for (size_t i = 0; i < LAYERS; i++)
+    layers[i].shape = (layer_shape){.op = LAYER_CONV, .relu = true, .in = {512, 28, 28}, .out = {512, 28, 28}};
+  for (int type = 0; type < 2; type++) {
+    clvgg_device_info dev = device(type ? CLVGG_DEVICE_GPU : CLVGG_DEVICE_CPU);
+    dev.compute_units = 2;
+    plan p;
+    double cost[3], more[3]; /* by clvgg_memory */
+    for (clvgg_memory memory = CLVGG_MEMORY_BALANCED; memory <= CLVGG_MEMORY_SMALL; memory++) {
+      assert_int_equal(plan_make(&dev, layers, LAYERS, 1, &(plan_options){.memory = memory}, &p), CLVGG_OK);
+      weigh(&p, &cost[memory], &more[memory]);
+      plan_free(&p);
+    }
+    assert_true(more[CLVGG_MEMORY_FAST] > 60e6 && more[CLVGG_MEMORY_SMALL] < 60e6);
+    assert_true(cost[CLVGG_MEMORY_FAST] <= cost[CLVGG_MEMORY_BALANCED]);
+    if (type == 0) { /* where there is a form that is nearly as fast */
+      assert_true(more[CLVGG_MEMORY_BALANCED] <= 60e6 && more[CLVGG_MEMORY_BALANCED] > more[CLVGG_MEMORY_SMALL]);
+      assert_true(cost[CLVGG_MEMORY_BALANCED] < cost[CLVGG_MEMORY_SMALL]);
+      assert_true(cost[CLVGG_MEMORY_BALANCED] <= 1.05 * cost[CLVGG_MEMORY_FAST]);
+    } else {
+      assert_true(cost[CLVGG_MEMORY_BALANCED] == cost[CLVGG_MEMORY_FAST]);
+    }
+  }
 }
 
 /* Many channels repay Winograd's transforms, on a GPU too; the few of an image do not, and its weights are larger. */
@@ -196,7 +240,7 @@ static void a_gpu_transforms_where_it_pays(void **state) {
     assert_int_equal(p.steps[1].layers, 2);
     assert_true(p.workspace_bytes <= (size_t)64 << 20);
     plan_free(&p);
-    assert_int_equal(plan_make(&gpu, layers, 4, batch, &(plan_options){.small_memory = true}, &p), CLVGG_OK);
+    assert_int_equal(plan_make(&gpu, layers, 4, batch, &(plan_options){.memory = CLVGG_MEMORY_SMALL}, &p), CLVGG_OK);
     for (size_t i = 0; i < p.count; i++) assert_null(strstr(p.steps[i].algo->name, "winograd"));
     plan_free(&p);
   }
@@ -226,7 +270,7 @@ static void smaller_weights_are_used_only_where_allowed(void **state) {
       {{.wanted = "fc_f16w_tiled"}, "fc_f16w_tiled", "fc_f16w_tiled"},
       {{.wanted = "fc_f24w_nchwc_gemv", .form = ALGO_F16}, "fc_f24w_nchwc_gemv", "fc_f16w_tiled"},
       {{.wanted = "fc_f32_nchwc_gemv", .form = ALGO_F24}, "fc_f32_nchwc_gemv", "fc_f24w_tiled"},
-      {{.small_memory = true}, "fc_f32_nchwc_gemv", "fc_f32_tiled"},
+      {{.memory = CLVGG_MEMORY_SMALL}, "fc_f32_nchwc_gemv", "fc_f32_tiled"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
     for (size_t batch = 1; batch <= 64; batch *= 8) {
@@ -361,6 +405,7 @@ int main(void) {
                                      cmocka_unit_test(channels_are_rounded_up_to_blocks),
                                      cmocka_unit_test(excluded_algorithms_are_not_used),
                                      cmocka_unit_test(small_memory_avoids_transformed_weights),
+                                     cmocka_unit_test(balanced_memory_has_a_limit),
                                      cmocka_unit_test(a_gpu_transforms_where_it_pays),
                                      cmocka_unit_test(smaller_weights_are_used_only_where_allowed),
                                      cmocka_unit_test(a_gpus_convolutions_have_the_allowed_form),

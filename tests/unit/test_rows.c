@@ -55,7 +55,7 @@ static void options_that_plans_depend_on_make_another(void **state) {
   others[1].max_batch = 8;
   others[2].precision = CLVGG_PRECISION_F16W;
   others[3].precision = CLVGG_PRECISION_F24W;
-  others[4].small_memory = 1;
+  others[4].memory = CLVGG_MEMORY_SMALL;
   others[5].input = CLVGG_INPUT_RGB8;
   others[6].softmax = 1;
   height[7] = 192;

@@ -58,7 +58,7 @@ static tune_task make_task(void) {
                                      .width = 201,
                                      .softmax = 1,
                                      .precision = CLVGG_PRECISION_F24W,
-                                     .small_memory = 1,
+                                     .memory = CLVGG_MEMORY_SMALL,
                                      .input = CLVGG_INPUT_RGB8};
   t.preprocess = (clvgg_preprocess){.bgr = 1, .mean = {123.675f, 116.28f, 0.1f}, .std = {58.395f, 1e-30f, 3e38f}};
   t.budget_ms = 1234.5678;
@@ -75,7 +75,7 @@ static void expect_same_options(const tune_task *a, const tune_task *b) {
   assert_string_equal(a->device_name, b->device_name);
   assert_true(x->struct_size == y->struct_size && x->max_batch == y->max_batch && x->height == y->height &&
               x->width == y->width && x->softmax == y->softmax && x->precision == y->precision &&
-              x->small_memory == y->small_memory && x->input == y->input);
+              x->memory == y->memory && x->input == y->input);
   assert_true(a->preprocess.bgr == b->preprocess.bgr);
   assert_memory_equal(a->preprocess.mean, b->preprocess.mean, sizeof a->preprocess.mean);
   assert_memory_equal(a->preprocess.std, b->preprocess.std, sizeof a->preprocess.std);
@@ -210,7 +210,7 @@ static void damaged_lines_are_refused(void **state) {
       "options\t1\t0\t99999999999999999999\t0\t0\t0\t0",
       "options\t1\t0\t0\t2\t0\t0\t0",
       "options\t1\t0\t0\t0\t4\t0\t0",
-      "options\t1\t0\t0\t0\t0\t2\t0",
+      "options\t1\t0\t0\t0\t0\t3\t0",
       "options\t1\t0\t0\t0\t0\t0\t2",
       "options\t1\t-1\t0\t0\t0\t0\t0",
       "options\t1\t+1\t0\t0\t0\t0\t0",

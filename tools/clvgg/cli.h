@@ -61,7 +61,7 @@ typedef struct cli_shared {
   const char *model;  /* -m, or NULL */
   const char *device; /* -d, or NULL */
   int json, verbose;
-  int precision, small_memory; /* --precision, a clvgg_precision; --memory */
+  int precision, memory; /* --precision, a clvgg_precision; --memory, a clvgg_memory */
   const char *samples;         /* --samples, or NULL */
 } cli_shared;
 

@@ -137,7 +137,7 @@ int cli_open_model(const cli_shared *shared, const char *classes_path, clvgg_mod
 void cli_engine_options(const cli_shared *shared, clvgg_engine_options *out) {
   clvgg_engine_options_init(out);
   out->precision = (clvgg_precision)shared->precision;
-  out->small_memory = shared->small_memory;
+  out->memory = (clvgg_memory)shared->memory;
 }
 
 const char *cli_device_type(clvgg_device_type type) {

@@ -39,10 +39,10 @@ static void add_shared(option_set *set, const cli_usage *usage, cli_shared *shar
       CLI_TEXT, &shared->samples, 0,          0};
   const cli_option memory = {0,
                              "memory",
-                             "fast|small",
-                             "small: weights as small as possible, at the cost of time",
+                             "balanced|fast|small",
+                             "of weights: at most 60 MB more than plain ones, any, or no more",
                              CLI_CHOICE,
-                             &shared->small_memory,
+                             &shared->memory,
                              0,
                              0};
   if (usage->shared & CLI_HAS_MODEL) set->option[set->count++] = model;
