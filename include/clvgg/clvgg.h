@@ -128,6 +128,7 @@ typedef struct clvgg_device_info {
       preferred_multiple; /* of a work-group's size: CL_DEVICE_PREFERRED_WORK_GROUP_SIZE_MULTIPLE, or before OpenCL 3.0 a
                                  * kernel's value, of an open device that has built one; 0: not known */
   int nvidia_capability; /* compute capability of an NVIDIA GPU times 10, 86 for 8.6; 0: another device, or not known */
+  int intel_matrix_multiply; /* cl_intel_subgroup_matrix_multiply_accumulate: the matrix instructions of Intel's GPUs */
 } clvgg_device_info;
 
 /* Lists every device of every platform, unusable ones included (their reason says why). *devices is an array of *count
