@@ -293,11 +293,12 @@ INLINE sums multiply(parts a, int8 b, sums sum,
   EACH (m, 8) ((__local part *)left)[m * SUBGROUP + LANE] = mine[m];
   vstore8(b, LANE, (__local int *)right);
   barrier(CLK_LOCAL_MEM_FENCE);
-  const float16 column = vload_half16(LANE, (__local half *)right);
-  EACH (m, 8) {
-    const float16 row = vload_half16(m, (__local half *)left);
-    result[m] += dot(row.lo.lo, column.lo.lo) + dot(row.lo.hi, column.lo.hi) + dot(row.hi.lo, column.hi.lo) +
-                 dot(row.hi.hi, column.hi.hi);
+  EACH (i, 2) {
+    const float8 column = vload_half8(LANE * 2 + i, (__local half *)right);
+    EACH (m, 8) {
+      const float8 row = vload_half8(m * 2 + i, (__local half *)left);
+      result[m] += dot(row.lo, column.lo) + dot(row.hi, column.hi);
+    }
   }
   barrier(CLK_LOCAL_MEM_FENCE);
   return vload8(0, result);

@@ -16,14 +16,14 @@ static int value(const algo *a, const char *name, const int *param) {
 }
 
 /* A warp's matrices, through which its lanes exchange what they have, are of halves: (rows, k) and (k, columns). Each instruction has loops of
- * its own, at most a product's length and the rows twice. */
+ * its own, at most the product's length and three times the rows. */
 static uint64_t matrix_bytes(const mma_tile *t, uint64_t rows, uint64_t columns, uint64_t k) {
   return mma_warps(t) * (rows + columns) * k * sizeof(uint16_t);
 }
 
 static uint64_t matrix_loops(const mma_tile *t, const algo_problem *p, uint64_t rows, uint64_t k) {
   const uint64_t tiles = 9 * (uint64_t)size_ceil_div(p->shape.in.c, t->k);
-  return tiles * t->blocks * (t->k / k) * (2 * rows + k);
+  return tiles * t->blocks * (t->k / k) * (3 * rows + k);
 }
 
 /* ---- conv_f16_nchw_mma */

@@ -170,6 +170,7 @@ static void matrix_engines_are_asked_for(const clvgg_device_info *like, const al
   for (size_t i = 0; i < COUNT(cases); i++) {
     int param[ALGO_MAX_PARAMS] = {0};
     char why[ALGO_WHY_BYTES] = "";
+    dev.local_bytes = 65536;
     dev.intel_matrix_multiply = cases[i].extension;
     memset(dev.sub_group_sizes, 0, sizeof dev.sub_group_sizes);
     memcpy(dev.sub_group_sizes, cases[i].sizes, sizeof cases[i].sizes);
