@@ -313,7 +313,8 @@ INLINE sums multiply(parts a, int8 b, sums sum, __local uint *unused) {
 INLINE parts left_of(__local const uint4 *weight_tile, int first_oc, int step) {
 #if SUBGROUP == 8
   __local const uint4 *from = weight_tile + ((step * 8 + LANE) * WEIGHT_ROW + first_oc) / 4;
-  return as_int8((uint8)(from[0], from[1]));
+  const uint4 first = from[0], second = from[1];
+  return as_int8((uint8)(first.x, first.y, first.z, first.w, second.x, second.y, second.z, second.w));
 #else
   return as_short8(((__local const ushort8 *)weight_tile)[((step * 16 + LANE) * WEIGHT_ROW + first_oc) / 8]);
 #endif
@@ -330,11 +331,11 @@ INLINE void add_tile(__local const uint4 *weight_tile, int first_oc,  // and the
       __local const uint2 *from = pixel_tile + (step * 8 * PIXEL_ROW + first_px) / 2 + row * SUBGROUP + LANE;
       uint2 b[8];
       EACH (k, 8) b[k] = from[k * (PIXEL_ROW / 2)];
-      const int8 first = (int8)(b[0].x, b[1].x, b[2].x, b[3].x, b[4].x, b[5].x, b[6].x, b[7].x);
-      const int8 second = (int8)(b[0].y, b[1].y, b[2].y, b[3].y, b[4].y, b[5].y, b[6].y, b[7].y);
+      const uint8 first = (uint8)(b[0].x, b[1].x, b[2].x, b[3].x, b[4].x, b[5].x, b[6].x, b[7].x);
+      const uint8 second = (uint8)(b[0].y, b[1].y, b[2].y, b[3].y, b[4].y, b[5].y, b[6].y, b[7].y);
       EACH (o, OC_BLOCKS) {
-        sum[o][row * 2] = multiply(a[o], first, sum[o][row * 2], matrices);
-        sum[o][row * 2 + 1] = multiply(a[o], second, sum[o][row * 2 + 1], matrices);
+        sum[o][row * 2] = multiply(a[o], as_int8(first), sum[o][row * 2], matrices);
+        sum[o][row * 2 + 1] = multiply(a[o], as_int8(second), sum[o][row * 2 + 1], matrices);
       }
     }
   }

@@ -270,8 +270,8 @@ CLVGG_API clvgg_status clvgg_image_load_rgb8(const char *path, const clvgg_prepr
  * F16W  IEEE half, rounded to nearest: half the memory and traffic. Weights of 65520 or more do not fit.
  * F24W  24-bit integers and an f32 scale for each row of weights: three quarters of the memory and traffic. A weight is off by at
  *       most 2^-24 of the largest of its row, about what sums in f32 are rounded by anyway. All finite weights fit.
- * F16   as F16W, and where the device has arithmetic in half precision (cl_khr_fp16), products of halves too: a layer's inputs are
- *       rounded to half, and sums of many products are f32.
+ * F16   as F16W, and where the device has arithmetic in half precision (cl_khr_fp16) or matrix instructions (of NVIDIA's or Intel's GPUs),
+ *       products of halves too: a layer's inputs are rounded to half, and sums of many products are f32.
  * AUTO  the fastest of these that is near enough: each is timed when an engine is opened for the first time. */
 typedef enum clvgg_precision {
   CLVGG_PRECISION_F32 = 0,
