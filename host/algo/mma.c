@@ -18,6 +18,11 @@ static uint64_t bytes_of(const mma_tile *t) {
   return 2 * sizeof(uint16_t) * (uint64_t)t->k * (mma_tile_px(t) + mma_tile_oc(t) + (size_t)2 * PAD);
 }
 
+/* Of a work-item. */
+static size_t sums_of(const mma_tile *t) {
+  return t->warp_px * t->warp_oc / t->lanes;
+}
+
 void mma_group(const mma_instruction *in, const int *param, size_t local[3]) {
   const mma_tile t = in->tile(param);
   local[0] = t.lanes;
@@ -38,9 +43,8 @@ static double multiply_flops(const mma_tile *t, double speedup, const clvgg_devi
                              double groups) {
   const double items = (double)(t->lanes * mma_warps(t)), k = (double)t->k;
   /* Of a work-item and a tile: multiply-adds, values read for them, values fetched and made halves, the barrier. */
-  const double sums = (double)(t->warp_px * t->warp_oc / t->lanes);
   const double fetched = k * (double)(mma_tile_px(t) + mma_tile_oc(t)) / items;
-  const double tile = k * sums / speedup + (double)t->reads + fetched + FLOPS_OF_A_BARRIER;
+  const double tile = k * (double)sums_of(t) / speedup + (double)t->reads + fetched + FLOPS_OF_A_BARRIER;
   const double tiles = TAPS * (double)size_ceil_div(p->shape.in.c, t->k);
   const double resident = floor((double)dev->local_bytes / (double)bytes_of(t));
   return 2 * groups * items * tiles * tile * gpu_waiting(dev, groups, items, resident);
@@ -71,7 +75,7 @@ double mma_cost(const mma_instruction *in, const clvgg_device_info *dev, const a
 static bool fits(const mma_instruction *in, const clvgg_device_info *dev, const int *param) {
   const mma_tile t = in->tile(param);
   return t.lanes * mma_warps(&t) <= dev->max_work_group && mma_warps(&t) <= dev->max_work_item[1] &&
-         bytes_of(&t) <= dev->local_bytes && t.warp_px * t.warp_oc <= MOST_SUMS * t.lanes;
+         bytes_of(&t) <= dev->local_bytes && sums_of(&t) <= MOST_SUMS;
 }
 
 /* The next combination of the first count parameters; which[] are places in their lists. False after the last. */
@@ -120,7 +124,7 @@ uint64_t mma_iterations(const mma_instruction *in, const algo_problem *p, const 
   const uint64_t fill = fill_weights * 3 + fill_px * (1 + (uint64_t)t.k / 2);
   const uint64_t steps = TAPS * (uint64_t)size_ceil_div(p->shape.in.c, t.k) + 1;
   /* Each block of sums begins once; a square is four sums, of a channel of its own at most. */
-  const uint64_t squares = t.warp_px * t.warp_oc / t.lanes / 4;
+  const uint64_t squares = sums_of(&t) / 4;
   return fill_px * (1 + TAPS) + 2 * t.blocks + steps * (1 + 2 * fill + t.loops) + 2 * squares;
 }
 
