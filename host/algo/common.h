@@ -12,7 +12,7 @@
 extern const algo algo_conv_naive, algo_conv_direct, algo_conv_tiled, algo_conv_im2col;
 extern const algo algo_conv_implicit_gemm, algo_conv_implicit_gemm_half, algo_conv_implicit_gemm_half_math,
     algo_conv_implicit_gemm_subgroup;
-extern const algo algo_conv_mma;
+extern const algo algo_conv_mma, algo_conv_dpas;
 extern const algo algo_maxpool_naive, algo_avgpool_naive, algo_softmax_naive;
 extern const algo algo_fc_naive, algo_fc_tiled, algo_fc_tiled_int24, algo_fc_tiled_half, algo_fc_clblast;
 extern const algo algo_fc_subgroup, algo_fc_subgroup_half;

@@ -18,6 +18,7 @@ static const algo *const registry[] = {
     &algo_conv_winograd_gpu,
     &algo_conv_direct,
     &algo_conv_mma,
+    &algo_conv_dpas,
     &algo_conv_implicit_gemm_half_math,
     &algo_conv_implicit_gemm_half,
     &algo_conv_implicit_gemm,

@@ -180,6 +180,7 @@ static void read_extensions(cl_device_id id, clvgg_device_info *d) {
   d->fp16 = has_word(list, "cl_khr_fp16");
   d->fp64 = has_word(list, "cl_khr_fp64");
   d->subgroups = has_word(list, "cl_khr_subgroups") || has_word(list, "cl_intel_subgroups");
+  d->intel_matrix_multiply = has_word(list, "cl_intel_subgroup_matrix_multiply_accumulate");
   if (has_word(list, "cl_nv_device_attribute_query")) read_nvidia_capability(id, d);
   free(list);
 }

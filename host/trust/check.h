@@ -5,9 +5,6 @@
 #include "algo/algo.h"
 #include "reference/samples.h"
 
-/* Rounded weights add an error that grows as the sum itself does; results may be this much smaller than their terms. */
-#define CHECK_WEIGHT_ERROR_GROWTH 4
-
 /*
  * Runs a on l (p is l's shape with a batch; param as chosen) for p->batch images, in to be compared with want, both plain. An
  * algorithm that takes pixels is given those whose normalisation is in (pixels_random makes such).

@@ -1,6 +1,7 @@
 /* Checks every algorithm on every layer, then the whole network, against the reference. */
 #include "verify/verify.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,10 +10,12 @@
 #include "base/random.h"
 #include "base/size.h"
 #include "engine/engine.h"
+#include "gate/limits.h"
 #include "reference/reference.h"
 #include "trust/check.h"
 
-/* The whole network may be off by this much of its largest logit: rounding of some twenty layers in f32. */
+/* The whole network may be off by this much of its largest logit: rounding of some twenty layers in f32. Less exact precisions may be off
+ * by what engines let pass: logits whose relative error is more than that are not used. */
 #define NETWORK_TOLERANCE 1e-4
 
 typedef struct verifier {
@@ -25,15 +28,6 @@ typedef struct verifier {
   void *user;
   bool stopped;
 } verifier;
-
-/* How far a precision's weights may be off, relative to the largest of their row, and whether those of convolutions are, too. */
-static const struct {
-  double weight_error;
-  bool convs;
-} rounding[] = {[CLVGG_PRECISION_F32] = {0, false},
-                [CLVGG_PRECISION_F16W] = {0x1p-11, true},
-                [CLVGG_PRECISION_F24W] = {0x1p-24, false},
-                [CLVGG_PRECISION_F16] = {0x1p-11, true}};
 
 static void report(verifier *v, const clvgg_verify_case *result) {
   if (v->fn && v->fn(result, v->user)) v->stopped = true;
@@ -52,21 +46,11 @@ static void check_one(verifier *v, const algo *a, const char *name, const layer 
   report(v, &result);
 }
 
-/* Each layer with rounded weights may add as much as it may be off by itself. */
-static double network_tolerance(const network *net, clvgg_precision precision) {
-  size_t rounded = 0;
-  for (size_t i = 0; i < net->layer_count; i++) {
-    const layer_op op = net->layers[i].shape.op;
-    rounded += op == LAYER_FC || (op == LAYER_CONV && rounding[precision].convs);
-  }
-  return NETWORK_TOLERANCE + (double)rounded * CHECK_WEIGHT_ERROR_GROWTH * rounding[precision].weight_error;
-}
-
 /* The plan's own choice end to end, from f32 or from pixels; a model that does not fit is an error here, since nothing could run
  * it. One that a precision cannot store is a case that did not run. */
 static clvgg_status check_network(verifier *v, const network *net, clvgg_input input, clvgg_precision precision,
                                   const void *images, const float *want) {
-  clvgg_verify_case result = {.layer = "network", .tolerance = network_tolerance(net, precision)};
+  clvgg_verify_case result = {.layer = "network", .tolerance = fmax(NETWORK_TOLERANCE, limits_error(precision))};
   const clvgg_engine_options options = {.struct_size = sizeof options,
                                         .max_batch = v->batch,
                                         .input = input,
@@ -231,7 +215,7 @@ clvgg_status verify_network(clvgg_device *dev, const network *net, const clvgg_p
       /* The softmax that network_layers appended is checked as a layer, but the network is compared by its logits. */
       status = check_layers(&v, layers, count - 1, true, a, b, &logits);
     }
-    for (size_t i = 0; i < sizeof rounding / sizeof *rounding && !status && !v.stopped; i++)
+    for (int i = CLVGG_PRECISION_F32; i < CLVGG_PRECISION_AUTO && !status && !v.stopped; i++)
       status = check_network(&v, net, CLVGG_INPUT_F32, (clvgg_precision)i, images, logits);
     if (!status && !v.stopped && v.rgb8) status = check_network_rgb8(&v, net, images, logits);
     if (!status && !v.stopped) {

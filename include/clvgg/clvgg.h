@@ -128,6 +128,7 @@ typedef struct clvgg_device_info {
       preferred_multiple; /* of a work-group's size: CL_DEVICE_PREFERRED_WORK_GROUP_SIZE_MULTIPLE, or before OpenCL 3.0 a
                                  * kernel's value, of an open device that has built one; 0: not known */
   int nvidia_capability; /* compute capability of an NVIDIA GPU times 10, 86 for 8.6; 0: another device, or not known */
+  int intel_matrix_multiply; /* cl_intel_subgroup_matrix_multiply_accumulate: the matrix instructions of Intel's GPUs */
 } clvgg_device_info;
 
 /* Lists every device of every platform, unusable ones included (their reason says why). *devices is an array of *count
@@ -269,8 +270,8 @@ CLVGG_API clvgg_status clvgg_image_load_rgb8(const char *path, const clvgg_prepr
  * F16W  IEEE half, rounded to nearest: half the memory and traffic. Weights of 65520 or more do not fit.
  * F24W  24-bit integers and an f32 scale for each row of weights: three quarters of the memory and traffic. A weight is off by at
  *       most 2^-24 of the largest of its row, about what sums in f32 are rounded by anyway. All finite weights fit.
- * F16   as F16W, and where the device has arithmetic in half precision (cl_khr_fp16), products of halves too: a layer's inputs are
- *       rounded to half, and sums of many products are f32.
+ * F16   as F16W, and where the device has arithmetic in half precision (cl_khr_fp16) or matrix instructions (of NVIDIA's or Intel's GPUs),
+ *       products of halves too: a layer's inputs are rounded to half, and sums of many products are f32.
  * AUTO  the fastest of these that is near enough: each is timed when an engine is opened for the first time. */
 typedef enum clvgg_precision {
   CLVGG_PRECISION_F32 = 0,

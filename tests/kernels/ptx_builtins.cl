@@ -1,7 +1,8 @@
-/* What conv_mma.cl uses of OpenCL C, for a compiler that has the language but not the library: clang for NVIDIA's PTX. */
+/* What conv_f16_nchw_mma uses of OpenCL C, for a compiler that has the language but not the library: clang for NVIDIA's PTX. */
 typedef unsigned int uint;
 typedef unsigned short ushort;
 typedef __SIZE_TYPE__ size_t;
+typedef uint uint2 __attribute__((ext_vector_type(2)));
 typedef float float2 __attribute__((ext_vector_type(2)));
 typedef float float4 __attribute__((ext_vector_type(4)));
 typedef uint uint4 __attribute__((ext_vector_type(4)));

@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#include "kernels/emulated_mma.h"
+#include "kernels/emulated.h"
 #include "kernels/guarded.h"
 #include "kernels/suite.h"
 
@@ -79,8 +79,8 @@ static void right_on_odd_shapes(void **state) {
 /* The least and largest will do where another algorithm takes the same kernels through all values: f32's of the same file, and for
  * CLBlast's products fc_f32_clblast. */
 static suite_extent extent_of(const algo *a) {
-  const bool shared = (a->form != ALGO_F32 && strcmp(a->name, "conv_f16_nchw_mma") != 0) ||
-                      strcmp(a->name, "conv_f32_nchw_im2col_clblast") == 0;
+  const bool own = strcmp(a->name, "conv_f16_nchw_mma") == 0 || strcmp(a->name, "conv_f16_nchw_dpas") == 0;
+  const bool shared = (a->form != ALGO_F32 && !own) || strcmp(a->name, "conv_f32_nchw_im2col_clblast") == 0;
   return shared ? SUITE_ENDS : SUITE_EACH;
 }
 
@@ -125,33 +125,38 @@ static void softmax_is_stable(void **state) {
   guarded_close(&r);
 }
 
-/* ---- emulated tensor instructions, which take an interpreter minutes for what the others do in seconds */
+/* ---- emulated matrix instructions, which take an interpreter minutes for what the others do in seconds */
 static void right_on_a_few_shapes(void **state) {
   const subject *sub = *state;
   static const struct {
     size_t in, out, h, w;
-    int param[ALGO_MAX_PARAMS];
-  } cases[] = {{17, 19, 3, 5, {1, 1, 16, 16, 16, 16}},
-               {3, 17, 5, 4, {1, 2, 16, 16, 32, 8}},
-               {1, 33, 3, 11, {2, 1, 32, 32, 16, 16}}};
+    int mma[ALGO_MAX_PARAMS], dpas[ALGO_MAX_PARAMS];
+  } cases[] = {{17, 19, 3, 5, {1, 1, 16, 16, 16, 16}, {1, 1, 2, 16, 16}},
+               {3, 17, 5, 4, {1, 2, 16, 16, 32, 8}, {1, 2, 1, 32, 8}},
+               {1, 33, 3, 11, {2, 1, 32, 32, 16, 16}, {2, 1, 4, 16, 8}},
+               {2, 9, 2, 9, {1, 1, 16, 16, 16, 8}, {1, 2, 1, 16, 16}}};
+  const bool dpas = sub->a != emulated(algo_find("conv_f16_nchw_mma"));
   for (size_t i = 0; i < COUNT(cases); i++) {
     const layer_shape s = conv_shape(cases[i].in, cases[i].out, cases[i].h, cases[i].w, i != 0);
     const layer_shape pooled = pooled_shape(s);
     test_layer t;
-    layer_make(i == 1 ? &pooled : &s, true, 300 + i, &t);
-    suite_case(sub, &t.l, cases[i].param, 2, 1 + i % 2, 400 + i);
+    layer_make(i % 2 ? &pooled : &s, true, 300 + i, &t);
+    suite_case(sub, &t.l, dpas ? cases[i].dpas : cases[i].mma, 2, 1 + i % 2, 400 + i);
     layer_free(&t);
   }
 }
 
 static void add_algorithm(subject sub) {
   /* Everything but the instruction itself can be tested anywhere. */
-  if (strcmp(sub.a->name, emulated_mma()->name) == 0 && !device_info(suite.device)->nvidia_capability)
-    sub.a = emulated_mma();
-  if (sub.a == emulated_mma() && suite.small) {
+  const clvgg_device_info *dev = device_info(suite.device);
+  const bool is_dpas = strcmp(sub.a->name, "conv_f16_nchw_dpas") == 0;
+  if (is_dpas ? !dev->intel_matrix_multiply : !dev->nvidia_capability) sub.a = emulated(sub.a);
+  if (is_emulated(sub.a) && suite.small) {
     suite_add("right on a few shapes", sub, right_on_a_few_shapes);
     return;
   }
+  if (is_dpas && is_emulated(sub.a))
+    suite_add("right on odd shapes, sub-groups of 8", (subject){emulated_dpas_of_8(), 0}, right_on_odd_shapes);
   suite_add("right on odd shapes", sub, right_on_odd_shapes);
   if (sub.a->params) suite_add("right with every parameter", sub, right_with_every_parameter);
   if (sub.a->op == LAYER_SOFTMAX) suite_add("is stable", sub, softmax_is_stable);

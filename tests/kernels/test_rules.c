@@ -19,7 +19,9 @@ static clvgg_device_info make_device(clvgg_device_type type, size_t group, uint6
                              .native_float_width = 4,
                              .fp16 = 1,
                              .subgroups = 1,
-                             .nvidia_capability = 80};
+                             .sub_group_sizes = {8, 16, 32},
+                             .nvidia_capability = 80,
+                             .intel_matrix_multiply = 1};
 }
 
 static const layer_shape vgg[] = {
@@ -92,8 +94,10 @@ static void choices_fit_any_device(void **state) {
               if (a->op != vgg[s].op || (strstr(a->name, "clblast") && !device_has_clblast())) continue;
               /* A library's kernels, which small devices cannot run. */
               if (strstr(a->name, "clblast") && (groups[g] < 64 || locals[k] < 16384)) continue;
-              /* A warp and its tiles, which any NVIDIA GPU has. */
-              if (strcmp(a->name, "conv_f16_nchw_mma") == 0 && (groups[g] < 64 || locals[k] < 16384)) continue;
+              /* A warp or sub-group and its tiles, which any GPU with the instructions has. */
+              if ((strcmp(a->name, "conv_f16_nchw_mma") == 0 || strcmp(a->name, "conv_f16_nchw_dpas") == 0) &&
+                  (groups[g] < 64 || locals[k] < 16384))
+                continue;
               const clvgg_device_info dev = make_device((clvgg_device_type)type, groups[g], locals[k]);
               const algo_problem problem = {.shape = vgg[s], .batch = batch, .block = algo_block(&dev)};
               /* Blocked activations are for CPUs, and the first layer's algorithm for images. */
@@ -145,6 +149,40 @@ static void tensor_units_are_asked_for(const clvgg_device_info *like, const algo
   }
 }
 
+/* Which conv_f16_nchw_dpas has need of: the extension, and sub-groups of the smallest size that the device has. */
+static void matrix_engines_are_asked_for(const clvgg_device_info *like, const algo_problem *p) {
+  static const struct {
+    int extension;
+    unsigned sizes[3];
+    int sub_group;       /* 0: what is chosen */
+    int expected;        /* SUBGROUP */
+    const char *refusal; /* NULL: supported */
+  } cases[] = {{0, {8, 16, 32}, 0, 8, "cl_intel_subgroup_matrix_multiply_accumulate"},
+               {1, {8, 16, 32}, 0, 8, NULL}, /* Arc of the first generation */
+               {1, {8, 16, 32}, 16, 16, "smallest sub-groups, of 8"},
+               {1, {16, 32}, 0, 16, NULL}, /* Data Center GPU Max; Arc of the second generation */
+               {1, {32, 16}, 0, 16, NULL},
+               {1, {16, 32}, 8, 8, "smallest sub-groups, of 16"},
+               {1, {32}, 0, 16, "smallest sub-groups, of 32"},
+               {1, {0}, 0, 16, "smallest sub-groups, of 0"}};
+  const algo *a = algo_find("conv_f16_nchw_dpas");
+  clvgg_device_info dev = *like;
+  for (size_t i = 0; i < COUNT(cases); i++) {
+    int param[ALGO_MAX_PARAMS] = {0};
+    char why[ALGO_WHY_BYTES] = "";
+    dev.local_bytes = 65536;
+    dev.intel_matrix_multiply = cases[i].extension;
+    memset(dev.sub_group_sizes, 0, sizeof dev.sub_group_sizes);
+    memcpy(dev.sub_group_sizes, cases[i].sizes, sizeof cases[i].sizes);
+    a->choose(&dev, p, param);
+    if (cases[i].sub_group) param[4] = cases[i].sub_group;
+    assert_int_equal(param[4], cases[i].expected);
+    const bool supported = algo_supports(a, &dev, p, param, why);
+    if (supported != !cases[i].refusal || (!supported && !strstr(why, cases[i].refusal)))
+      fail_msg("case %zu: %s", i, supported ? "supported" : why);
+  }
+}
+
 static void reasons_are_given(void **state) {
   (void)state;
   clvgg_device_info dev = make_device(CLVGG_DEVICE_GPU, 256, 16384);
@@ -191,6 +229,7 @@ static void reasons_are_given(void **state) {
   dev.fp16 = 0;
   refused("conv_f16_nchw_implicit_gemm", &dev, &p, 0, "cl_khr_fp16");
   tensor_units_are_asked_for(&dev, &p);
+  matrix_engines_are_asked_for(&dev, &p);
   dev.max_alloc_bytes = 512 * 512 * 16 * 4 - 1; /* F(2, 3)'s */
   refused("conv_f32_nchw_winograd", &dev, &p, 0, "transformed weights");
   refused("conv_f32_nchw_winograd_fused", &dev, &p, 0, "transformed weights");

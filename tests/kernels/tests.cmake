@@ -17,7 +17,7 @@ clvgg_test(kernels test_trust base image checkpoint network reference device alg
 clvgg_test(kernels test_rules algo device network checkpoint base)
 clvgg_test(kernels test_pack algo device network checkpoint base)
 clvgg_test(kernels test_kernels algo device reference network checkpoint base)
-target_sources(test_kernels PRIVATE kernels/emulated_mma.c kernels/guarded.c kernels/suite.c)
+target_sources(test_kernels PRIVATE kernels/emulated.c kernels/guarded.c kernels/suite.c)
 set_tests_properties(test_kernels PROPERTIES TIMEOUT 1200) # it compiles some hundred kernels
 
 # The same on a device with the least that OpenCL 1.2 GPUs have; CLVGG_DEVICE_LIMITS is explained in host/device/select.c.
@@ -53,6 +53,10 @@ find_program(PTXAS ptxas HINTS /usr/local/cuda/bin)
 add_test(NAME test_ptx COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/kernels/ptx.sh ${CLANG} ${PTXAS})
 set_tests_properties(test_ptx PROPERTIES LABELS kernels SKIP_RETURN_CODE 77)
 
+# Intel's instruction is called as the specification declares it, where clang is installed.
+add_test(NAME test_spir COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/kernels/spir.sh ${CLANG})
+set_tests_properties(test_spir PROPERTIES LABELS kernels SKIP_RETURN_CODE 77)
+
 # Drivers keep memory until the end of the process; ours is still checked for leaks.
 if(CLVGG_SANITIZE)
   # test_pack opens a dozen devices, after which LeakSanitizer's tracer often crashes in PoCL's dead threads; it counts
@@ -67,5 +71,5 @@ endif()
 clvgg_test(kernels test_cached base device)
 set_tests_properties(test_cached PROPERTIES SKIP_RETURN_CODE 77)
 clvgg_test(kernels test_nan algo device network checkpoint base)
-target_sources(test_nan PRIVATE kernels/emulated_mma.c kernels/guarded.c)
+target_sources(test_nan PRIVATE kernels/emulated.c kernels/guarded.c)
 

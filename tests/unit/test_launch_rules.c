@@ -122,6 +122,47 @@ static void smaller_weights_are_modelled_as_faster(void **state) {
   }
 }
 
+/* A GPU as Intel's Arc A770 or B580: units, and sub-groups. */
+static clvgg_device_info arc(unsigned units, unsigned smallest) {
+  clvgg_device_info d = device(CLVGG_DEVICE_GPU);
+  d.compute_units = units;
+  d.lanes = 16;
+  d.local_bytes = 65536;
+  d.max_work_group = d.max_work_item[0] = d.max_work_item[1] = d.max_work_item[2] = 1024;
+  d.fp16 = d.subgroups = d.intel_matrix_multiply = 1;
+  for (size_t i = 0; smallest << i <= 32; i++) d.sub_group_sizes[i] = smallest << i;
+  return d;
+}
+
+/* Products of halves by matrix engines are modelled as faster than by the others, on GPUs only, with tiles that leave registers. */
+static void matrix_engines_are_modelled_as_faster(void **state) {
+  (void)state;
+  const layer_shape layers[] = {{.op = LAYER_CONV, .in = {64, 224, 224}, .out = {64, 224, 224}},
+                                {.op = LAYER_CONV, .in = {256, 56, 56}, .out = {256, 56, 56}},
+                                {.op = LAYER_CONV, .in = {512, 14, 14}, .out = {512, 14, 14}}};
+  static const char *const names[] = {"conv_f16_nchw_dpas", "conv_f16_nchw_implicit_gemm",
+                                      "conv_f32_nchw_implicit_gemm"};
+  const clvgg_device_info gpus[] = {arc(512, 8), arc(160, 16)};
+  const clvgg_device_info cpu = device(CLVGG_DEVICE_CPU);
+  for (size_t g = 0; g < 2; g++)
+    for (size_t l = 0; l < sizeof layers / sizeof *layers; l++)
+      for (size_t batch = 1; batch <= 16; batch *= 4) {
+        const algo_problem p = {.shape = layers[l], .batch = batch, .block = 4};
+        double before = 0;
+        for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+          const algo *a = algo_find(names[i]);
+          int param[ALGO_MAX_PARAMS] = {0};
+          a->choose(&gpus[g], &p, param);
+          const double cost = algo_cost(a, &gpus[g], &p, param);
+          assert_true(cost > before);
+          before = cost;
+          assert_true(isinf(algo_cost(a, &cpu, &p, param)));
+        }
+        assert_int_equal(chosen(names[0], "SUBGROUP", &gpus[g], &layers[l], batch), g ? 16 : 8);
+        assert_in_range(chosen(names[0], "BLOCKS_OC", &gpus[g], &layers[l], batch), 1, 2);
+      }
+}
+
 static void tiles_suit_small_layers_and_small_gpus(void **state) {
   (void)state;
   const layer_shape large = {.op = LAYER_CONV, .in = {64, 224, 224}, .out = {64, 224, 224}};
@@ -145,6 +186,7 @@ int main(void) {
       cmocka_unit_test(few_outputs_are_spread_over_the_device),
       cmocka_unit_test(subgroups_are_used_where_there_are_some),
       cmocka_unit_test(smaller_weights_are_modelled_as_faster),
+      cmocka_unit_test(matrix_engines_are_modelled_as_faster),
       cmocka_unit_test(tiles_suit_small_layers_and_small_gpus),
   };
   return cmocka_run_group_tests_name("launch rules", tests, NULL, NULL);

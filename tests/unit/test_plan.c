@@ -297,19 +297,29 @@ static void a_gpus_convolutions_have_the_allowed_form(void **state) {
   static const struct {
     algo_form form;
     int fp16;
-    int capability; /* of a GPU by NVIDIA */
+    int capability;      /* of a GPU by NVIDIA */
+    unsigned sub_groups; /* the smallest of one by Intel that has matrix engines */
     const char *expected;
-  } cases[] = {
-      {ALGO_F32, 1, 80, "conv_f32_nchw_implicit_gemm"},      {ALGO_F24, 1, 0, "conv_f32_nchw_implicit_gemm"},
-      {ALGO_F16, 1, 80, "conv_f16w_nchw_implicit_gemm"},     {ALGO_F16_MATH, 1, 0, "conv_f16_nchw_implicit_gemm"},
-      {ALGO_F16_MATH, 0, 0, "conv_f16w_nchw_implicit_gemm"}, {ALGO_F16_MATH, 0, 70, "conv_f16w_nchw_implicit_gemm"},
-      {ALGO_F16_MATH, 0, 75, "conv_f16_nchw_mma"},           {ALGO_F16_MATH, 0, 89, "conv_f16_nchw_mma"}};
+  } cases[] = {{ALGO_F32, 1, 80, 0, "conv_f32_nchw_implicit_gemm"},
+               {ALGO_F24, 1, 0, 8, "conv_f32_nchw_implicit_gemm"},
+               {ALGO_F16, 1, 80, 0, "conv_f16w_nchw_implicit_gemm"},
+               {ALGO_F16, 1, 0, 16, "conv_f16w_nchw_implicit_gemm"},
+               {ALGO_F16_MATH, 1, 0, 0, "conv_f16_nchw_implicit_gemm"},
+               {ALGO_F16_MATH, 0, 0, 0, "conv_f16w_nchw_implicit_gemm"},
+               {ALGO_F16_MATH, 0, 70, 0, "conv_f16w_nchw_implicit_gemm"},
+               {ALGO_F16_MATH, 0, 75, 0, "conv_f16_nchw_mma"},
+               {ALGO_F16_MATH, 0, 89, 0, "conv_f16_nchw_mma"},
+               {ALGO_F16_MATH, 1, 0, 8, "conv_f16_nchw_dpas"},
+               {ALGO_F16_MATH, 1, 0, 16, "conv_f16_nchw_dpas"},
+               {ALGO_F16_MATH, 1, 0, 32, "conv_f16_nchw_implicit_gemm"}};
   clvgg_device_info gpu = device(CLVGG_DEVICE_GPU);
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
     for (size_t batch = 1; batch <= 64; batch *= 8) {
       plan p;
       gpu.fp16 = cases[i].fp16;
       gpu.nvidia_capability = cases[i].capability;
+      gpu.intel_matrix_multiply = cases[i].sub_groups > 0;
+      gpu.sub_group_sizes[0] = cases[i].sub_groups;
       const plan_options options = {.form = cases[i].form, .excluded = excluded};
       assert_int_equal(plan_make(&gpu, layers, 4, batch, &options, &p), CLVGG_OK);
       for (size_t k = 0; k < 2; k++) assert_string_equal(p.steps[k].algo->name, cases[i].expected);

@@ -118,8 +118,9 @@ static void chosen_parameters_fit_small_devices(void **state) {
           const algo *a = algo_get(k);
           if ((a->op != LAYER_CONV && a->op != LAYER_FC) || !a->choose) continue;
           if (strstr(a->name, "clblast")) continue; /* a library's kernels, which small devices cannot run */
-          if (strcmp(a->name, "conv_f16_nchw_mma") == 0 && (group < 64 || local < 4096))
-            continue; /* less than a warp */
+          /* Less than a warp or a sub-group and its tiles. */
+          if (strcmp(a->name, "conv_f16_nchw_mma") == 0 && (group < 64 || local < 4096)) continue;
+          if (strcmp(a->name, "conv_f16_nchw_dpas") == 0 && (group < 16 || local < 16384)) continue;
           char why[ALGO_WHY_BYTES] = "";
           int param[ALGO_MAX_PARAMS] = {0};
           clvgg_device_info dev = device((clvgg_device_type)type);
