@@ -73,7 +73,7 @@ if(CLVGG_SANITIZE)
   # test_pack opens a dozen devices, after which LeakSanitizer's tracer often crashes in PoCL's dead threads; it counts
   # device buffers itself.
   set_property(TEST test_pack APPEND PROPERTY ENVIRONMENT "ASAN_OPTIONS=detect_leaks=0")
-  foreach(name test_kernels test_kernels_limits test_blocked)
+  foreach(name test_kernels test_kernels_limits test_blocked test_cpu)
     set_property(TEST ${name} APPEND PROPERTY ENVIRONMENT
       "LSAN_OPTIONS=suppressions=${CMAKE_CURRENT_SOURCE_DIR}/e2e/lsan.supp:print_suppressions=0")
   endforeach()
