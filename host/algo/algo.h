@@ -23,9 +23,10 @@ typedef struct algo_problem {
 /* How weights are stored and multiplied, from the most exact form to the least. */
 typedef enum algo_form {
   ALGO_F32,
-  ALGO_F24,     /* 24-bit integers, and an f32 scale for each row (base/int24.h); the arithmetic is f32 */
-  ALGO_F16,     /* IEEE half; the arithmetic is f32 */
-  ALGO_F16_MATH /* IEEE half, inputs rounded to half, products in half or exact; sums of many products are f32 */
+  ALGO_F24,      /* 24-bit integers, and an f32 scale for each row (base/int24.h); the arithmetic is f32 */
+  ALGO_F16,      /* IEEE half; the arithmetic is f32 */
+  ALGO_F16_MATH, /* IEEE half, inputs rounded to half, products in half or exact; sums of many products are f32 */
+  ALGO_BF16_MATH /* bfloat16, inputs rounded likewise, products exact; sums are f32 */
 } algo_form;
 
 /* A kernel macro that may be set: its name in the .cl file, and the values that it may take. */

@@ -155,6 +155,7 @@ static bool store(const packing *k, const float *values, const float *scales, ch
       return float_to_half_array(values, at, k->step);
     case ALGO_F32:
     case ALGO_F16_MATH: /* no row here */
+    case ALGO_BF16_MATH:
       break;
   }
   memcpy(to, values, k->step * sizeof *values);

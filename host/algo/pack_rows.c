@@ -25,7 +25,8 @@ static const struct {
 } forms[] = {[ALGO_F32] = {sizeof(float), 0},
              [ALGO_F24] = {sizeof(int16_t) + sizeof(uint8_t), sizeof(float)},
              [ALGO_F16] = {sizeof(uint16_t), 0},
-             [ALGO_F16_MATH] = {sizeof(uint16_t), 0}};
+             [ALGO_F16_MATH] = {sizeof(uint16_t), 0},
+             [ALGO_BF16_MATH] = {sizeof(uint16_t), 0}};
 
 size_t pack_rows_bytes(algo_form form, size_t length) {
   return size_round_up(size_round_up(length, WEIGHTS) * forms[form].weight_bytes + forms[form].row_bytes, ROW_ALIGN);

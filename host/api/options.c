@@ -20,9 +20,10 @@ clvgg_status engine_options_read(const clvgg_engine_options *options, clvgg_engi
     return base_fail(CLVGG_ERROR_ARGUMENT, "clvgg_engine_options: max_batch is %zu, expected 1 to %d", all->max_batch,
                      CLVGG_MAX_BATCH);
   if (!clvgg_precision_name(all->precision))
-    return base_fail(CLVGG_ERROR_ARGUMENT,
-                     "clvgg_engine_options: precision is %d, expected 0 (f32), 1 (f16w), 2 (f24w), 3 (f16) or 4 (auto)",
-                     (int)all->precision);
+    return base_fail(
+        CLVGG_ERROR_ARGUMENT,
+        "clvgg_engine_options: precision is %d, expected 0 (f32), 1 (f16w), 2 (f24w), 3 (f16), 4 (auto) or 5 (bf16)",
+        (int)all->precision);
   if ((int)all->memory < 0 || all->memory > CLVGG_MEMORY_SMALL)
     return base_fail(CLVGG_ERROR_ARGUMENT,
                      "clvgg_engine_options: memory is %d, expected 0 (balanced), 1 (fast) or 2 (small)",

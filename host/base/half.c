@@ -94,6 +94,13 @@ BASE_CLONES void half_to_float_array(const void *half, float *out, size_t n) {
   }
 }
 
+uint16_t float_to_bfloat16(float value) {
+  const uint32_t bits = bits_from_float(value);
+  if ((bits & 0x7FFFFFFFu) > 0x7F800000u)
+    return (uint16_t)(bits >> 16 | 0x40u); /* quiet: its lower half may be all it had */
+  return (uint16_t)((bits + 0x7FFFu + (bits >> 16 & 1u)) >> 16);
+}
+
 void bfloat16_to_float_array(const void *bfloat16, float *out, size_t n) {
   const unsigned char *in = bfloat16;
   for (size_t i = 0; i < n; i++) {

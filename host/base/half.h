@@ -11,6 +11,7 @@ uint16_t float_to_half(float value); /* round to nearest even; overflow becomes 
 /* The same for n values. False when one of them became infinity or is not finite. */
 bool float_to_half_array(const float *in, uint16_t *out, size_t n);
 void half_to_float_array(const void *half, float *out, size_t n);
+uint16_t float_to_bfloat16(float value); /* round to nearest even; a NaN stays one */
 void bfloat16_to_float_array(const void *bfloat16, float *out, size_t n);
 
 #endif

@@ -32,7 +32,7 @@ const char *clvgg_status_name(clvgg_status status) {
 }
 
 /* By clvgg_precision. */
-static const char *const precision_names[] = {"f32", "f16w", "f24w", "f16", "auto"};
+static const char *const precision_names[] = {"f32", "f16w", "f24w", "f16", "auto", "bf16"};
 
 const char *clvgg_precision_name(clvgg_precision precision) {
   const unsigned i = (unsigned)precision;

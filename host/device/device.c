@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "device/cpu.h"
 #include "device/identity.h"
 #include "device/internal.h"
 
@@ -165,10 +166,12 @@ clvgg_status clvgg_device_open(const char *selector, clvgg_device **out) {
     status = connect(dev);
   }
   discover_free(&table);
-  if (status == CLVGG_OK)
+  if (status == CLVGG_OK) {
+    cpu_find_bf16(dev);
     *out = dev;
-  else if (dev != NULL)
+  } else if (dev != NULL) {
     destroy(dev);
+  }
   return status;
 }
 
@@ -214,10 +217,12 @@ clvgg_status clvgg_device_wrap(struct _cl_context *context, struct _cl_command_q
   clvgg_device *dev = allocate();
   if (dev == NULL) return fail_without_memory();
   const clvgg_status status = adopt(dev, context, queue);
-  if (status == CLVGG_OK)
+  if (status == CLVGG_OK) {
+    cpu_find_bf16(dev);
     *out = dev;
-  else
+  } else {
     destroy(dev);
+  }
   return status;
 }
 

@@ -6,6 +6,7 @@
  *   timer.c     time between points of the queue            clblast.c  CLBlast's GEMM
  *   identity.c  what names a device and driver in files     binary.c   a program's binary
  *   cache.c     compiled programs in files                  cache_folder.c  their folder
+ *   cpu.c       instructions for bf16 that CPUs have
  */
 #ifndef CLVGG_DEVICE_DEVICE_H
 #define CLVGG_DEVICE_DEVICE_H

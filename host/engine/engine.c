@@ -62,7 +62,8 @@ static algo_form form_of(clvgg_precision precision) {
   static const algo_form forms[] = {[CLVGG_PRECISION_F32] = ALGO_F32,
                                     [CLVGG_PRECISION_F24W] = ALGO_F24,
                                     [CLVGG_PRECISION_F16W] = ALGO_F16,
-                                    [CLVGG_PRECISION_F16] = ALGO_F16_MATH};
+                                    [CLVGG_PRECISION_F16] = ALGO_F16_MATH,
+                                    [CLVGG_PRECISION_BF16] = ALGO_BF16_MATH};
   return forms[precision];
 }
 

@@ -7,8 +7,8 @@
 #include "gate/samples.h"
 #include "trust/trust.h"
 
-/* f32 and up to three others. */
-#define GATE_MOST 4
+/* f32 and up to four others. */
+#define GATE_MOST 5
 
 /* A precision, its plan, and what is known of it. */
 typedef struct gate_candidate {

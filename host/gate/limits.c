@@ -16,7 +16,8 @@ double limits_error(clvgg_precision precision) {
   static const double limits[] = {[CLVGG_PRECISION_F32] = 0,
                                   [CLVGG_PRECISION_F24W] = 2e-5,
                                   [CLVGG_PRECISION_F16W] = 2e-3,
-                                  [CLVGG_PRECISION_F16] = 1e-2};
+                                  [CLVGG_PRECISION_F16] = 1e-2,
+                                  [CLVGG_PRECISION_BF16] = 4e-2};
   return (size_t)precision < sizeof limits / sizeof *limits ? limits[precision] : 0;
 }
 

@@ -92,8 +92,9 @@ bool memory_find(const verdicts *v, const char *what, clvgg_accuracy *out) {
              &out->top1_agree, &out->top5_agree, &out->top1_decided, &out->top5_decided, out->samples, &reason) != 9 ||
       reason == 0)
     return false;
-  while (out->compared < CLVGG_PRECISION_AUTO && strcmp(clvgg_precision_name(out->compared), precision) != 0)
-    out->compared++;
+  const char *name = clvgg_precision_name(out->compared);
+  while (name && strcmp(name, precision) != 0) name = clvgg_precision_name(++out->compared);
+  if (!name || out->compared == CLVGG_PRECISION_AUTO) return false;
   if (strcmp(out->samples, "-") == 0) out->samples[0] = '\0';
   out->state = !ok                                    ? CLVGG_ACCURACY_REFUSED
                : out->compared == CLVGG_PRECISION_F32 ? CLVGG_ACCURACY_EXACT
@@ -102,7 +103,7 @@ bool memory_find(const verdicts *v, const char *what, clvgg_accuracy *out) {
   out->max_rel = of_bits(max_rel);
   out->limit = limits_error(out->compared);
   snprintf(out->reason, sizeof out->reason, "%s", why + reason);
-  return out->compared < CLVGG_PRECISION_AUTO;
+  return true;
 }
 
 void memory_add(verdicts *v, const char *what, const clvgg_accuracy *a) {

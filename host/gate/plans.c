@@ -10,7 +10,8 @@ clvgg_precision gate_plan_precision(const plan *p) {
   static const clvgg_precision precisions[] = {[ALGO_F32] = CLVGG_PRECISION_F32,
                                                [ALGO_F24] = CLVGG_PRECISION_F24W,
                                                [ALGO_F16] = CLVGG_PRECISION_F16W,
-                                               [ALGO_F16_MATH] = CLVGG_PRECISION_F16};
+                                               [ALGO_F16_MATH] = CLVGG_PRECISION_F16,
+                                               [ALGO_BF16_MATH] = CLVGG_PRECISION_BF16};
   algo_form form = ALGO_F32;
   for (size_t i = 0; i < p->count; i++)
     if (p->steps[i].algo->form > form) form = p->steps[i].algo->form;
@@ -67,7 +68,8 @@ static bool is_new(const gate *g, const gate_candidate *one) {
 }
 
 clvgg_status gate_make_others(gate *g) {
-  static const clvgg_precision all[] = {CLVGG_PRECISION_F24W, CLVGG_PRECISION_F16W, CLVGG_PRECISION_F16};
+  static const clvgg_precision all[] = {CLVGG_PRECISION_F24W, CLVGG_PRECISION_F16W, CLVGG_PRECISION_F16,
+                                        CLVGG_PRECISION_BF16};
   const bool automatic = g->options.precision == CLVGG_PRECISION_AUTO;
   if (automatic) TRY(gate_make_exact(g));
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) {

@@ -168,7 +168,8 @@ static clvgg_status time_runs(check_run *r, check_timing *timing) {
 static const clvgg_precision precision_of[] = {[ALGO_F32] = CLVGG_PRECISION_F32,
                                                [ALGO_F24] = CLVGG_PRECISION_F24W,
                                                [ALGO_F16] = CLVGG_PRECISION_F16W,
-                                               [ALGO_F16_MATH] = CLVGG_PRECISION_F16};
+                                               [ALGO_F16_MATH] = CLVGG_PRECISION_F16,
+                                               [ALGO_BF16_MATH] = CLVGG_PRECISION_BF16};
 
 static clvgg_status run_check(clvgg_device *dev, const algo *a, const algo_problem *p, const int *param, const layer *l,
                               const float *in, const expectation *want, check_timing *timing,

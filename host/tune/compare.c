@@ -16,6 +16,7 @@
 /* How much of the largest logit a plan's logits may be away from another's: f32 rounding of some twenty layers, or that of weights. */
 #define LOGITS_TOLERANCE      1e-4
 #define LOGITS_TOLERANCE_HALF 1e-2
+#define LOGITS_TOLERANCE_BF16 8e-2 /* three bits fewer */
 
 /* Copies p into the engine and runs it as an application does, without clocks between the steps; the least time. */
 static clvgg_status run_plan(chain *c, const plan *p, double *ms) {
@@ -34,6 +35,18 @@ static clvgg_status run_plan(chain *c, const plan *p, double *ms) {
 static int compare_numbers(const void *left, const void *right) {
   const double a = *(const double *)left, b = *(const double *)right;
   return (a > b) - (a < b);
+}
+
+static double logits_tolerance(clvgg_precision precision) {
+  switch (precision) {
+    case CLVGG_PRECISION_F16W:
+    case CLVGG_PRECISION_F16:
+      return LOGITS_TOLERANCE_HALF;
+    case CLVGG_PRECISION_BF16:
+      return LOGITS_TOLERANCE_BF16;
+    default:
+      return LOGITS_TOLERANCE;
+  }
 }
 
 /* logits: room for those of both plans. */
@@ -58,8 +71,7 @@ static clvgg_status run_turns(chain *c, const plan *found, float *logits, chain_
   out->ms = least[1];
   qsort(ratio, turns, sizeof *ratio, compare_numbers);
   out->ratio = turns % 2 ? ratio[turns / 2] : (ratio[turns / 2 - 1] + ratio[turns / 2]) / 2;
-  const bool halves = c->options.precision == CLVGG_PRECISION_F16W || c->options.precision == CLVGG_PRECISION_F16;
-  out->right = out->logits_error <= (halves ? LOGITS_TOLERANCE_HALF : LOGITS_TOLERANCE);
+  out->right = out->logits_error <= logits_tolerance(c->options.precision);
   return CLVGG_OK;
 }
 

@@ -116,9 +116,10 @@ static bool read_options(clvgg_engine_options *o, char *const *f) {
   *o = (clvgg_engine_options){.struct_size = sizeof *o};
   if (!read_whole(f[0], CLVGG_MAX_BATCH, &o->max_batch) || !read_whole(f[1], INT32_MAX, &o->height) ||
       !read_whole(f[2], INT32_MAX, &o->width) || !read_whole(f[3], 1, &softmax) ||
-      !read_whole(f[4], CLVGG_PRECISION_F16, &precision) || !read_whole(f[5], CLVGG_MEMORY_SMALL, &memory) ||
+      !read_whole(f[4], CLVGG_PRECISION_BF16, &precision) || !read_whole(f[5], CLVGG_MEMORY_SMALL, &memory) ||
       !read_whole(f[6], CLVGG_INPUT_RGB8, &input))
     return false;
+  if (precision == CLVGG_PRECISION_AUTO) return false; /* an engine has one */
   o->softmax = (int)softmax;
   o->precision = (clvgg_precision)precision;
   o->memory = (clvgg_memory)memory;

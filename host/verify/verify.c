@@ -215,8 +215,9 @@ clvgg_status verify_network(clvgg_device *dev, const network *net, const clvgg_p
       /* The softmax that network_layers appended is checked as a layer, but the network is compared by its logits. */
       status = check_layers(&v, layers, count - 1, true, a, b, &logits);
     }
-    for (int i = CLVGG_PRECISION_F32; i < CLVGG_PRECISION_AUTO && !status && !v.stopped; i++)
-      status = check_network(&v, net, CLVGG_INPUT_F32, (clvgg_precision)i, images, logits);
+    for (int i = CLVGG_PRECISION_F32; i <= CLVGG_PRECISION_BF16 && !status && !v.stopped; i++)
+      if (i != CLVGG_PRECISION_AUTO) /* one of the others */
+        status = check_network(&v, net, CLVGG_INPUT_F32, (clvgg_precision)i, images, logits);
     if (!status && !v.stopped && v.rgb8) status = check_network_rgb8(&v, net, images, logits);
     if (!status && !v.stopped) {
       float *spare = logits == a ? b : a;

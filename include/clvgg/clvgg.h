@@ -129,6 +129,8 @@ typedef struct clvgg_device_info {
                                  * kernel's value, of an open device that has built one; 0: not known */
   int nvidia_capability; /* compute capability of an NVIDIA GPU times 10, 86 for 8.6; 0: another device, or not known */
   int intel_matrix_multiply; /* cl_intel_subgroup_matrix_multiply_accumulate: the matrix instructions of Intel's GPUs */
+  int amx_bf16; /* of an open device: 1 where it is a CPU that multiplies bfloat16 by tdpbf16ps, and kernels may use that */
+  int avx512_bf16; /* likewise by vdpbf16ps. Both are known of PoCL's devices only */
 } clvgg_device_info;
 
 /* Lists every device of every platform, unusable ones included (their reason says why). *devices is an array of *count
@@ -272,13 +274,16 @@ CLVGG_API clvgg_status clvgg_image_load_rgb8(const char *path, const clvgg_prepr
  *       most 2^-24 of the largest of its row, about what sums in f32 are rounded by anyway. All finite weights fit.
  * F16   as F16W, and where the device has arithmetic in half precision (cl_khr_fp16) or matrix instructions (of NVIDIA's or Intel's GPUs),
  *       products of halves too: a layer's inputs are rounded to half, and sums of many products are f32.
+ * BF16  as F16, and where the device is a CPU with AMX-BF16 or AVX512-BF16 (clvgg_device_info), products of bfloat16 in convolutions: a
+ *       layer's inputs and weights are rounded to 8 significant bits, and sums are f32.
  * AUTO  the fastest of these that is near enough: each is timed when an engine is opened for the first time. */
 typedef enum clvgg_precision {
   CLVGG_PRECISION_F32 = 0,
   CLVGG_PRECISION_F16W = 1,
   CLVGG_PRECISION_F24W = 2,
   CLVGG_PRECISION_F16 = 3,
-  CLVGG_PRECISION_AUTO = 4
+  CLVGG_PRECISION_AUTO = 4,
+  CLVGG_PRECISION_BF16 = 5
 } clvgg_precision;
 
 /* "f32", "f16w", ...; NULL for a value that is none. */

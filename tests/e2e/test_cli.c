@@ -61,7 +61,7 @@ static void wrong_usage_is_2_with_a_hint(void **state) {
       {"cache -b 0", "'0'"},
       {"classify", "no image"},
       {"classify -k 0 x.png", "'0'"},
-      {"classify --precision f8 x.png", "'f8' is not f32|f16w|f24w|f16|auto"},
+      {"classify --precision f8 x.png", "'f8' is not f32|f16w|f24w|f16|auto|bf16"},
       {"classify -k -1 x.png", "'-1'"},
       {"classify -k 5x x.png", "'5x'"},
       {"classify -k 99999999999999999999999 x.png", "999"},

@@ -288,7 +288,7 @@ static bool run_precision(clvgg_precision precision, const float *images, size_t
   /* The algorithms that store weights so are made for CPUs. */
   const bool possible = about.type == CLVGG_DEVICE_CPU && !about.software_rasteriser;
   if (possible) assert_int_equal(stored, precision == CLVGG_PRECISION_F24W);
-  options.precision = (clvgg_precision)5;
+  options.precision = (clvgg_precision)6;
   clvgg_engine *none = NULL;
   assert_int_equal(clvgg_engine_open(device, model, &options, &none), CLVGG_ERROR_ARGUMENT);
   assert_non_null(strstr(clvgg_last_error(), "f24w"));

@@ -1,6 +1,7 @@
 /* Less exact precisions: used where answers stay as in f32, refused where they do not, and how the program and the library say so. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -265,6 +266,25 @@ static void auto_uses_what_passes(void **state) {
   json_decref(result);
 }
 
+/* Products of bf16 are for processors that have the instructions; elsewhere a plan has the more exact forms that bf16 allows, too. */
+static void bf16_is_used_where_it_can_be(void **state) {
+  (void)state;
+  clvgg_device *device = NULL;
+  clvgg_device_info info;
+  assert_int_equal(clvgg_device_open(NULL, &device), CLVGG_OK);
+  clvgg_device_get_info(device, &info);
+  clvgg_device_close(&device);
+  json_t *result = bench(BUNDLED, "bf16");
+  const json_t *layers = field(result, "layers", JSON_ARRAY);
+  bool found = false;
+  for (size_t i = 0; i < json_array_size(layers); i++)
+    found = found || strstr(text(json_array_get(layers, i), "algorithm"), "_bf16_");
+  if (!info.amx_bf16 && !info.avx512_bf16) assert_false(found);
+  assert_int_equal(strcmp(text(result, "precision"), "bf16") == 0, found);
+  assert_true(json_is_true(field(accuracy(result), "passed", JSON_TRUE)));
+  json_decref(result);
+}
+
 /* Algorithms by their names: the plan that they are compared with has none of them. */
 static void names_are_compared_too(void **state) {
   (void)state;
@@ -421,6 +441,7 @@ int main(void) {
       cmocka_unit_test(unchecked_is_what_was_asked_for),
       cmocka_unit_test(samples_are_read),
       cmocka_unit_test(auto_uses_what_passes),
+      cmocka_unit_test(bf16_is_used_where_it_can_be),
       cmocka_unit_test(names_are_compared_too),
       cmocka_unit_test(the_callers_samples_decide),
       cmocka_unit_test(a_refused_engine_is_f32),

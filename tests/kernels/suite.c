@@ -49,6 +49,13 @@ static void round_to_half(float *values, size_t n) {
   for (size_t i = 0; i < n; i++) values[i] = half_to_float(float_to_half(values[i]));
 }
 
+static void round_to_bfloat16(float *values, size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    const uint16_t rounded = float_to_bfloat16(values[i]);
+    bfloat16_to_float_array(&rounded, &values[i], 1);
+  }
+}
+
 /* Rows of l rounded as they are stored, its scale in them. */
 static float *stored_rows(algo_form form, const layer *l) {
   const size_t rows = l->shape.out.c, length = layer_row_length(&l->shape);
@@ -56,6 +63,7 @@ static float *stored_rows(algo_form form, const layer *l) {
   layer_read_rows(l, 0, rows, values);
   for (size_t r = 0; form == ALGO_F24 && r < rows; r++) round_to_24_bits(values + r * length, length);
   if (form == ALGO_F16 || form == ALGO_F16_MATH) round_to_half(values, rows * length);
+  if (form == ALGO_BF16_MATH) round_to_bfloat16(values, rows * length); /* products of which are exact */
   return values;
 }
 
@@ -66,6 +74,7 @@ static float *reference(const algo *a, const layer *l, size_t n, const float *in
   float *want = allocate(out), *in = allocate(count), *stored = NULL;
   memcpy(in, input, count * sizeof *in);
   if (a->form == ALGO_F16_MATH) round_to_half(in, count);
+  if (a->form == ALGO_BF16_MATH) round_to_bfloat16(in, count);
   if (l->shape.op == LAYER_CONVERT) {
     memcpy(want, in, out * sizeof *want);
     free(in);

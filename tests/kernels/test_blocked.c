@@ -19,6 +19,8 @@
 #include <float.h>
 #include <math.h>
 
+#include "base/half.h"
+#include "kernels/emulated_bf16.h"
 #include "kernels/guarded.h"
 #include "kernels/suite.h"
 
@@ -207,7 +209,79 @@ static void int24_weights_are_finite(void **state) {
   layer_free(&t);
 }
 
+/* ---- inputs rounded to bfloat16 */
+
+/* Upper halves, with both signs, and lower halves that are rounded down, up, and to even. */
+#define UPPER 14
+#define LOWER 6
+
+static void check_rounded(float in, float got) {
+  const uint16_t rounded = float_to_bfloat16(in);
+  float want;
+  bfloat16_to_float_array(&rounded, &want, 1);
+  const bool lost = fabsf(want) < FLT_MIN && got == 0; /* which the instructions take for zero */
+  if (!(got == want || (isnan(got) && isnan(want)) || lost))
+    fail_msg("%a became %a, not %a", (double)in, (double)got, (double)want);
+}
+
+/* An image of one pixel each, times one: what comes out is what was rounded, beside the host's own rounding. */
+static void inputs_are_rounded_to_nearest_even(void **state) {
+  static const uint32_t upper[UPPER] = {0x0000, 0x0001, 0x007F, 0x0080, 0x0081, 0x3F7F, 0x3F80,
+                                        0x3F81, 0x4000, 0x7F7E, 0x7F7F, 0x7F80, 0x7F81, 0x7FC0};
+  static const uint32_t lower[LOWER] = {0, 1, 0x7FFF, 0x8000, 0x8001, 0xFFFF};
+  enum { VALUES = 2 * UPPER * LOWER };
+  const subject *sub = *state;
+  const layer_shape s = conv_shape(1, 1, 1, 1, false);
+  if (!suite_supports(sub, &s)) skip();
+  float in[VALUES];
+  for (size_t i = 0; i < VALUES; i++) {
+    const uint32_t bits = upper[i / LOWER % UPPER] << 16 | lower[i % LOWER] | (i < VALUES / 2 ? 0 : UINT32_C(1) << 31);
+    memcpy(&in[i], &bits, sizeof in[i]);
+  }
+  test_layer t;
+  layer_make(&s, false, 1, &t);
+  for (size_t i = 0; i < 9; i++) t.values[i] = i == 4 ? 1.0f : 0.0f;
+  t.l.bias[0] = 0;
+  const algo_problem problem = {.shape = s, .batch = UPPER, .block = sub->block};
+  int param[ALGO_MAX_PARAMS];
+  suite_choose(sub, &problem, param);
+  guarded_run r;
+  guarded_open(suite.device, sub->a, &problem, param, &t.l, &r);
+  for (size_t first = 0; first < VALUES; first += UPPER) {
+    guarded_execute(&r, UPPER, in + first);
+    float *got = guarded_output(&r);
+    for (size_t i = 0; i < UPPER; i++) check_rounded(in[first + i], got[i]);
+    free(got);
+  }
+  guarded_close(&r);
+  layer_free(&t);
+}
+
+/* Where a compiler takes a minute for each set of parameters of the emulated instructions, or an interpreter for each shape. */
+static void right_on_a_few_shapes(void **state) {
+  const subject *sub = *state;
+  const bool tiles = strcmp(sub->a->name, "conv_bf16_nchwc_amx") == 0;
+  const int param[ALGO_MAX_PARAMS] = {tiles ? 1 : 7, 1, 4};
+  const layer_shape shapes[] = {conv_shape(3, 5, 3, 5, true), pooled_shape(conv_shape(33, 5, 4, 3, false)),
+                                conv_shape(17, 19, 1, 4, false)};
+  for (size_t i = 0; i < COUNT(shapes); i++) {
+    test_layer t;
+    layer_make(&shapes[i], true, 300 + i, &t);
+    suite_case(sub, &t.l, param, i ? 1 : 2, i ? 1 : 2, 400 + i);
+    layer_free(&t);
+  }
+}
+
 static void add_algorithm(subject sub) {
+  /* Everything but the instructions for bf16 can be tested anywhere. */
+  const algo *registered = sub.a;
+  sub.a = emulated_bf16(device_info(suite.device), registered);
+  if (sub.a != registered && suite.small) {
+    suite_add("right on a few shapes", sub, right_on_a_few_shapes);
+    return;
+  }
+  if (sub.a->form == ALGO_BF16_MATH)
+    suite_add("rounds inputs to nearest even", sub, inputs_are_rounded_to_nearest_even);
   suite_add("right on odd shapes", sub, right_on_odd_shapes);
   if (sub.a->params) suite_add("right with every parameter", sub, right_with_every_parameter);
   if (sub.a->form == ALGO_F16) suite_add("has half's range", sub, half_weights_have_their_range);

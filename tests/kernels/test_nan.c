@@ -8,6 +8,7 @@
 #include <math.h>
 
 #include "kernels/emulated.h"
+#include "kernels/emulated_bf16.h"
 #include "kernels/fixture.h"
 #include "kernels/guarded.h"
 
@@ -50,7 +51,7 @@ static void check_shape(clvgg_device *dev, const layer_shape *s, size_t *checked
   input[image + last * pixels + (pixels > 1 ? 2 * s->in.w + 1 : 0)] = NAN;
   const bool mixes = s->op == LAYER_CONV || s->op == LAYER_FC || s->op == LAYER_SOFTMAX;
   for (size_t k = 0; k < algo_count(); k++) {
-    const algo *a = emulated(algo_get(k));
+    const algo *a = emulated_bf16(device_info(dev), emulated(algo_get(k)));
     if (a->op != s->op || a->in == ALGO_RGB8 /* bytes cannot be NaN */ || !run(dev, a, &t, input, output)) continue;
     for (size_t c = mixes ? 0 : last; c < s->out.c; c++)
       if (!isnan(output[dependent(s, c)])) fail_msg("%s: a NaN became %g", a->name, (double)output[dependent(s, c)]);

@@ -21,7 +21,9 @@ static clvgg_device_info make_device(clvgg_device_type type, size_t group, uint6
                              .subgroups = 1,
                              .sub_group_sizes = {8, 16, 32},
                              .nvidia_capability = 80,
-                             .intel_matrix_multiply = 1};
+                             .intel_matrix_multiply = 1,
+                             .amx_bf16 = 1,
+                             .avx512_bf16 = 1};
 }
 
 static const layer_shape vgg[] = {
@@ -234,6 +236,18 @@ static void reasons_are_given(void **state) {
   refused("conv_f32_nchw_winograd", &dev, &p, 0, "transformed weights");
   refused("conv_f32_nchw_winograd_fused", &dev, &p, 0, "transformed weights");
   dev.max_alloc_bytes = UINT64_MAX;
+
+  refused("conv_bf16_nchwc_amx", &dev, &p, 0, "CPUs");
+  dev.type = CLVGG_DEVICE_CPU;
+  p.block = 16;
+  dev.amx_bf16 = 0;
+  refused("conv_bf16_nchwc_amx", &dev, &p, 0, "it needs AMX-BF16");
+  dev.avx512_bf16 = 0;
+  refused("conv_bf16_nchwc_avx512", &dev, &p, 0, "it needs AVX512-BF16");
+  dev.amx_bf16 = 1;
+  refused("conv_bf16_nchwc_amx", &dev, &p, 3, "TILES_PX cannot be 3");
+  dev.max_alloc_bytes = 512 * 512 * 9 * 2 - 1;
+  refused("conv_bf16_nchwc_amx", &dev, &p, 0, "weights");
 
   dev = make_device(CLVGG_DEVICE_GPU, 64, 16384);
   p = (algo_problem){.shape = fc_shape((shape3){64, 1, 1}, 10, true), .batch = 1};

@@ -5,7 +5,7 @@ target_compile_definitions(test_roofline PRIVATE KERNEL_SOURCE="${PROJECT_SOURCE
 set_tests_properties(test_roofline PROPERTIES RUN_SERIAL TRUE)
 
 clvgg_test(kernels test_blocked algo device reference network checkpoint base)
-target_sources(test_blocked PRIVATE kernels/guarded.c kernels/suite.c)
+target_sources(test_blocked PRIVATE kernels/emulated_bf16.c kernels/guarded.c kernels/suite.c)
 set_tests_properties(test_blocked PROPERTIES TIMEOUT 1200) # it compiles some thousand kernels
 if(EXISTS /etc/OpenCL/vendors/rusticl.icd)
   add_test(NAME test_blocked_rusticl COMMAND test_blocked --small)
@@ -41,6 +41,10 @@ if(OCLGRIND AND NOT CLVGG_SANITIZE)
     --build-options -cl-opt-disable --data-races --uninitialized)
   set_tests_properties(test_kernels_oclgrind PROPERTIES LABELS kernels TIMEOUT 900 SKIP_RETURN_CODE 77
     ENVIRONMENT "CLVGG_TEST_WITHOUT=clblast")
+  # Of the kernels for CPUs only those with emulated instructions run there.
+  add_test(NAME test_blocked_oclgrind COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/kernels/oclgrind.sh $<TARGET_FILE:test_blocked>
+    --build-options -cl-opt-disable --data-races --uninitialized)
+  set_tests_properties(test_blocked_oclgrind PROPERTIES LABELS kernels TIMEOUT 900 SKIP_RETURN_CODE 77)
   # Races and bounds in groups of 64 with 16 KiB of local memory, CLBlast too.
   add_test(NAME test_kernels_oclgrind_little COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/kernels/oclgrind.sh
     $<TARGET_FILE:test_kernels> --data-races --max-wgsize 64 --local-mem-size 16384)
@@ -57,12 +61,19 @@ set_tests_properties(test_ptx PROPERTIES LABELS kernels SKIP_RETURN_CODE 77)
 add_test(NAME test_spir COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/kernels/spir.sh ${CLANG})
 set_tests_properties(test_spir PROPERTIES LABELS kernels SKIP_RETURN_CODE 77)
 
+# AMX's and AVX-512's instructions for bf16: compiled, and AMX run, if need be by a handler of its traps.
+add_test(NAME test_bf16 COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/kernels/bf16.sh ${CLANG})
+set_tests_properties(test_bf16 PROPERTIES LABELS kernels SKIP_RETURN_CODE 77)
+clvgg_test(kernels test_cpu algo device reference network checkpoint base)
+target_sources(test_cpu PRIVATE kernels/amx_trap.c kernels/emulated_bf16.c kernels/guarded.c kernels/suite.c)
+set_tests_properties(test_cpu PROPERTIES SKIP_RETURN_CODE 77)
+
 # Drivers keep memory until the end of the process; ours is still checked for leaks.
 if(CLVGG_SANITIZE)
   # test_pack opens a dozen devices, after which LeakSanitizer's tracer often crashes in PoCL's dead threads; it counts
   # device buffers itself.
   set_property(TEST test_pack APPEND PROPERTY ENVIRONMENT "ASAN_OPTIONS=detect_leaks=0")
-  foreach(name test_kernels test_kernels_limits test_blocked)
+  foreach(name test_kernels test_kernels_limits test_blocked test_cpu)
     set_property(TEST ${name} APPEND PROPERTY ENVIRONMENT
       "LSAN_OPTIONS=suppressions=${CMAKE_CURRENT_SOURCE_DIR}/e2e/lsan.supp:print_suppressions=0")
   endforeach()
@@ -71,5 +82,5 @@ endif()
 clvgg_test(kernels test_cached base device)
 set_tests_properties(test_cached PROPERTIES SKIP_RETURN_CODE 77)
 clvgg_test(kernels test_nan algo device network checkpoint base)
-target_sources(test_nan PRIVATE kernels/emulated.c kernels/guarded.c)
+target_sources(test_nan PRIVATE kernels/emulated.c kernels/emulated_bf16.c kernels/guarded.c)
 

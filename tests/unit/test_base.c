@@ -221,6 +221,28 @@ static void int24_notices_what_is_not_finite(void **state) {
     }
 }
 
+/* Between any two neighbours: half-way goes to the even one, and what is next to that to the nearer. */
+static void bfloat16_rounds_every_interval(void **state) {
+  (void)state;
+  for (uint32_t h = 0; h < 0x7F80; h++)
+    for (uint32_t sign = 0; sign <= 0x8000; sign += 0x8000) {
+      const uint32_t half_way[] = {0x0000, 0x7FFF, 0x8000, 0x8001, 0xFFFF}, up[] = {0, 0, h & 1, 1, 1};
+      for (size_t i = 0; i < 5; i++) {
+        const uint32_t bits = (h | sign) << 16 | half_way[i];
+        float value;
+        memcpy(&value, &bits, sizeof value);
+        assert_int_equal(float_to_bfloat16(value), (h | sign) + up[i]); /* 0x7F80: infinite */
+      }
+    }
+  const uint32_t odd[] = {0x7F800000, 0xFF800000, 0x7F800001, 0xFF80FFFF, 0x7FFFFFFF, 0x7FC00000};
+  const uint16_t want[] = {0x7F80, 0xFF80, 0x7FC0, 0xFFC0, 0x7FFF, 0x7FC0};
+  for (size_t i = 0; i < 6; i++) {
+    float value;
+    memcpy(&value, &odd[i], sizeof value);
+    assert_int_equal(float_to_bfloat16(value), want[i]);
+  }
+}
+
 static void bfloat16_is_the_upper_half(void **state) {
   (void)state;
   const unsigned char in[] = {0, 0x80, 0x3F, 0x40, 0xC0, 0x80, 0x7F, 0x01, 0x00}; /* 1, -3, inf, 2^-133 */
@@ -493,6 +515,7 @@ int main(void) {
       cmocka_unit_test(half_to_float_is_exact_for_all),
       cmocka_unit_test(float_to_half_rounds_to_nearest_even),
       cmocka_unit_test(float_to_half_array_rounds_every_interval),
+      cmocka_unit_test(bfloat16_rounds_every_interval),
       cmocka_unit_test(int24_is_within_half_a_step),
       cmocka_unit_test(int24_is_exact_on_its_steps),
       cmocka_unit_test(int24_holds_any_largest),

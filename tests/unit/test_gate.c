@@ -48,8 +48,9 @@ static clvgg_accuracy judge(clvgg_precision precision) {
 
 static void the_error_is_limited(void **state) {
   (void)state;
-  static const clvgg_precision precisions[] = {CLVGG_PRECISION_F24W, CLVGG_PRECISION_F16W, CLVGG_PRECISION_F16};
-  for (size_t i = 0; i < 3; i++) {
+  static const clvgg_precision precisions[] = {CLVGG_PRECISION_F24W, CLVGG_PRECISION_F16W, CLVGG_PRECISION_F16,
+                                               CLVGG_PRECISION_BF16};
+  for (size_t i = 0; i < 4; i++) {
     const double limit = limits_error(precisions[i]);
     make_logits(0.9 * limit);
     clvgg_accuracy a = judge(precisions[i]);
@@ -71,6 +72,7 @@ static void the_error_is_limited(void **state) {
   }
   assert_true(limits_error(CLVGG_PRECISION_F24W) < limits_error(CLVGG_PRECISION_F16W));
   assert_true(limits_error(CLVGG_PRECISION_F16W) < limits_error(CLVGG_PRECISION_F16));
+  assert_true(limits_error(CLVGG_PRECISION_F16) < limits_error(CLVGG_PRECISION_BF16));
 }
 
 static void equal_logits_pass(void **state) {
@@ -207,8 +209,15 @@ static void figures_are_remembered(void **state) {
   assert_int_equal(found.state, CLVGG_ACCURACY_EXACT);
   assert_string_equal(found.samples, "");
   assert_string_equal(found.reason, "");
+  a.compared = CLVGG_PRECISION_BF16;
+  memory_add(v, other, &a);
+  assert_true(memory_find(v, other, &found));
+  assert_int_equal(found.compared, CLVGG_PRECISION_BF16);
+  assert_true(found.limit == limits_error(CLVGG_PRECISION_BF16));
   /* A row that says something else is none. */
   verdicts_add(v, one, true, "f99 0 0 1 1 1 1 1 given ");
+  assert_false(memory_find(v, one, &found));
+  verdicts_add(v, one, true, "auto 0 0 1 1 1 1 1 given ");
   assert_false(memory_find(v, one, &found));
   verdicts_add(v, one, true, "f16w 0 0 1");
   assert_false(memory_find(v, one, &found));

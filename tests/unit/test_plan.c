@@ -328,6 +328,39 @@ static void a_gpus_convolutions_have_the_allowed_form(void **state) {
     }
 }
 
+/* By the models, which are estimates: AMX is worth it, twice the rate of f32 is not. */
+static void a_cpus_convolutions_may_be_bf16(void **state) {
+  (void)state;
+  layer layers[4];
+  middle_of_vgg16(layers);
+  static const struct {
+    algo_form form;
+    int amx, avx512;
+    bool expected;
+  } cases[] = {{ALGO_BF16_MATH, 1, 1, true},  {ALGO_BF16_MATH, 1, 0, true}, {ALGO_BF16_MATH, 0, 1, false},
+               {ALGO_BF16_MATH, 0, 0, false}, {ALGO_F16_MATH, 1, 1, false}, {ALGO_F32, 1, 1, false}};
+  clvgg_device_info cpu = device(CLVGG_DEVICE_CPU);
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+    for (size_t batch = 1; batch <= 64; batch *= 8)
+      for (cpu.compute_units = 1; cpu.compute_units <= 64; cpu.compute_units *= 8) {
+        plan p;
+        cpu.amx_bf16 = cases[i].amx;
+        cpu.avx512_bf16 = cases[i].avx512;
+        const plan_options options = {.form = cases[i].form};
+        assert_int_equal(plan_make(&cpu, layers, 4, batch, &options, &p), CLVGG_OK);
+        size_t convolutions = 0;
+        for (size_t k = 0; k < p.count; k++) {
+          if (p.steps[k].problem.shape.op != LAYER_CONV) continue;
+          convolutions++;
+          const bool is_amx = strcmp(p.steps[k].algo->name, "conv_bf16_nchwc_amx") == 0;
+          if (is_amx != cases[i].expected || p.steps[k].algo == algo_find("conv_bf16_nchwc_avx512"))
+            fail_msg("case %zu, batch %zu, %u units: %s", i, batch, cpu.compute_units, p.steps[k].algo->name);
+        }
+        assert_int_equal(convolutions, 2);
+        plan_free(&p);
+      }
+}
+
 /* Bytes of weights, as --memory small and explain have them. */
 static void smaller_weights_are_smaller(void **state) {
   (void)state;
@@ -419,6 +452,7 @@ int main(void) {
                                      cmocka_unit_test(a_gpu_transforms_where_it_pays),
                                      cmocka_unit_test(smaller_weights_are_used_only_where_allowed),
                                      cmocka_unit_test(a_gpus_convolutions_have_the_allowed_form),
+                                     cmocka_unit_test(a_cpus_convolutions_may_be_bf16),
                                      cmocka_unit_test(smaller_weights_are_smaller)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

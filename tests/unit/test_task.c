@@ -57,7 +57,7 @@ static tune_task make_task(void) {
                                      .height = 200,
                                      .width = 201,
                                      .softmax = 1,
-                                     .precision = CLVGG_PRECISION_F24W,
+                                     .precision = CLVGG_PRECISION_BF16,
                                      .memory = CLVGG_MEMORY_SMALL,
                                      .input = CLVGG_INPUT_RGB8};
   t.preprocess = (clvgg_preprocess){.bgr = 1, .mean = {123.675f, 116.28f, 0.1f}, .std = {58.395f, 1e-30f, 3e38f}};
@@ -209,7 +209,8 @@ static void damaged_lines_are_refused(void **state) {
       "options\t1\t4294967296\t0\t0\t0\t0\t0",
       "options\t1\t0\t99999999999999999999\t0\t0\t0\t0",
       "options\t1\t0\t0\t2\t0\t0\t0",
-      "options\t1\t0\t0\t0\t4\t0\t0",
+      "options\t1\t0\t0\t0\t4\t0\t0", /* each precision by itself */
+      "options\t1\t0\t0\t0\t6\t0\t0",
       "options\t1\t0\t0\t0\t0\t3\t0",
       "options\t1\t0\t0\t0\t0\t0\t2",
       "options\t1\t-1\t0\t0\t0\t0\t0",

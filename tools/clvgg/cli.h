@@ -30,7 +30,7 @@ typedef enum cli_kind {
   CLI_TEXT,   /* const char ** */
   CLI_COUNT,  /* size_t *: decimal digits, min..max */
   CLI_NUMBER, /* double *: finite, min..max */
-  CLI_CHOICE, /* int *: the number of the value in argument, "f32|f16w|f24w|f16|auto" */
+  CLI_CHOICE, /* int *: the number of the value in argument, "f32|f16w|f24w|f16|auto|bf16" */
   CLI_SIZE,   /* cli_size *: "N" or "HxW", each min..max */
   CLI_COLOUR  /* cli_colour *: "a,b,c", each min..max */
 } cli_kind;
@@ -62,7 +62,7 @@ typedef struct cli_shared {
   const char *device; /* -d, or NULL */
   int json, verbose;
   int precision, memory; /* --precision, a clvgg_precision; --memory, a clvgg_memory */
-  const char *samples;         /* --samples, or NULL */
+  const char *samples;   /* --samples, or NULL */
 } cli_shared;
 
 typedef struct cli_usage {

@@ -180,7 +180,8 @@ int cmd_tune(int argc, char **argv) {
   if (o.arch && shared.model) return cli_wrong_usage("tune", "--arch and --model given, expected one of them");
   if (o.to || o.from) return share(&o);
   if (shared.precision == CLVGG_PRECISION_AUTO)
-    return cli_wrong_usage("tune", "--precision: every precision has plans of its own: tune f32, f16w, f24w or f16");
+    return cli_wrong_usage("tune",
+                           "--precision: every precision has plans of its own: tune f32, f16w, f24w, f16 or bf16");
   o.batch_count = value_counts(o.batches, 1, CLVGG_MAX_BATCH, o.batch, MAX_BATCHES);
   if (o.batch_count == 0) return cli_wrong_usage("tune", "--batch '%s', expected counts such as 1,2,8", o.batches);
   if (o.exhaustive && !budget_given) o.budget = 0;

@@ -34,6 +34,8 @@ json_t *device_json(const clvgg_device_info *d) {
   json_object_set_new(o, "unified_memory", json_boolean(d->unified_memory));
   json_object_set_new(o, "nvidia_capability", json_integer(d->nvidia_capability));
   json_object_set_new(o, "intel_matrix_multiply", json_boolean(d->intel_matrix_multiply));
+  json_object_set_new(o, "amx_bf16", json_boolean(d->amx_bf16));
+  json_object_set_new(o, "avx512_bf16", json_boolean(d->avx512_bf16));
   json_object_set_new(o, "max_iterations", json_integer((json_int_t)d->max_iterations));
   json_object_set_new(o, "software_rasteriser", json_boolean(d->software_rasteriser));
   json_object_set_new(o, "usable", json_boolean(d->usable));

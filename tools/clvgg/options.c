@@ -28,8 +28,8 @@ static void add_shared(option_set *set, const cli_usage *usage, cli_shared *shar
   const cli_option print_help = {'h', "help", NULL, "print this help", CLI_FLAG, help, 0, 0};
   const cli_option precision = {0,
                                 "precision",
-                                "f32|f16w|f24w|f16|auto",
-                                "fc weights in 16 or 24 bits; f16: halves throughout; auto: the fastest",
+                                "f32|f16w|f24w|f16|auto|bf16",
+                                "fc weights in 16 or 24 bits; f16, bf16: products, too; auto: the fastest",
                                 CLI_CHOICE,
                                 &shared->precision,
                                 0,
