@@ -1,4 +1,9 @@
-clvgg_test(kernels test_device base device)
+# host/device
+foreach(name test_device test_buffers test_launches test_timer test_wrap test_gemm)
+  clvgg_test(kernels ${name} base device)
+  target_sources(${name} PRIVATE kernels/device_fixture.c)
+endforeach()
+
 clvgg_test(kernels test_roofline base device measure)
 target_compile_definitions(test_roofline PRIVATE KERNEL_SOURCE="${PROJECT_SOURCE_DIR}/cl/roofline.cl")
 # Two measurements can only agree when the device does the same both times.
