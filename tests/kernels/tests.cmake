@@ -32,9 +32,12 @@ set_tests_properties(test_kernels_limits PROPERTIES LABELS kernels TIMEOUT 1200
 
 # Mesa's driver, where it is installed: it stops loops silently, so this also checks the count of iterations.
 if(EXISTS /etc/OpenCL/vendors/rusticl.icd)
-  add_test(NAME test_kernels_rusticl COMMAND test_kernels --small --ends)
-  set_tests_properties(test_kernels_rusticl PROPERTIES LABELS kernels TIMEOUT 900 SKIP_RETURN_CODE 77
-    ENVIRONMENT "RUSTICL_ENABLE=llvmpipe;CLVGG_DEVICE=rusticl")
+  # In two parts, for two cores.
+  foreach(part 1 2)
+    add_test(NAME test_kernels_rusticl_${part} COMMAND test_kernels --small --ends)
+    set_tests_properties(test_kernels_rusticl_${part} PROPERTIES LABELS kernels TIMEOUT 900 SKIP_RETURN_CODE 77
+      ENVIRONMENT "RUSTICL_ENABLE=llvmpipe;CLVGG_DEVICE=rusticl;CLVGG_TEST_PART=${part}/2")
+  endforeach()
 endif()
 
 # oclgrind preloads itself, which AddressSanitizer does not allow.
