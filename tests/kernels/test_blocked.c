@@ -80,8 +80,8 @@ static void right_on_odd_shapes(void **state) {
 
 /* ---- parameters */
 
-/* All pairs of values once for each kernel, in the blocks that the device computes in; each value where another algorithm takes the same
- * kernels through all pairs; in other blocks, which are for other devices, the least and the largest. */
+/* In the blocks that the device computes in all pairs of values for f32, once where algorithms share kernels, and each value in the other
+ * algorithms; in other blocks, which are for other devices, the least and the largest. */
 static suite_extent extent_of(const subject *sub) {
   static const char *const like_fused[] = {"conv_f32_nchwc_winograd", "conv_f32_nchwc_winograd_on_the_fly"};
   if (!is_own_block(sub)) return SUITE_ENDS;
