@@ -180,7 +180,7 @@ static void sixteen_at_once(void **state) {
   for (int i = 0; i < PROCESSES; i++) {
     /* PoCL's cache is not safe between processes: a copy of what is compiled already for each. */
     snprintf(caches[i], sizeof caches[i], "POCL_CACHE_DIR=%s/pocl-%d", folder, i);
-    snprintf(command, sizeof command, "cp -r %s/pocl %s/pocl-%d", folder, folder, i);
+    snprintf(command, sizeof command, "cp -r %s %s/pocl-%d", getenv("POCL_CACHE_DIR"), folder, i);
     assert_int_equal(system(command), 0);
   }
   for (int round = 0; round < 2; round++) {

@@ -14,6 +14,8 @@
 #include "kernels/guarded.h"
 #include "reference/reference.h"
 
+#define MOST_VALUES COUNT(((algo_param *)NULL)->legal)
+
 struct suite suite;
 
 void suite_choose(const subject *sub, const algo_problem *p, int *param) {
@@ -183,54 +185,89 @@ void suite_avgpool_shapes(const subject *sub) {
     suite_shape(sub, avgpool_shape(1 + i * 5, sides[i][0], sides[i][1], sides[i][2], sides[i][3]), i);
 }
 
-/* ---- parameters */
+/* ---- parameters: a covering array, made greedily, of the combinations that the device supports. Each next one is that with the most
+ * values (or pairs of values) that have not been run, in turns the first and the last such in order: so the least of all come
+ * together, and the largest. */
 
-static size_t legal_count(const algo_param *p) {
-  size_t n = 0;
-  while (n < COUNT(p->legal) && p->legal[n]) n++;
+typedef struct coverage {
+  const subject *sub;
+  algo_problem problem;
+  suite_extent extent;
+  size_t count, places[ALGO_MAX_PARAMS]; /* parameters, and how many values of each are to be run */
+  bool done[ALGO_MAX_PARAMS][MOST_VALUES][ALGO_MAX_PARAMS][MOST_VALUES]; /* single values are on the diagonal */
+} coverage;
+
+static void coverage_open(const subject *sub, const algo_problem *problem, suite_extent extent, coverage *c) {
+  *c = (coverage){.sub = sub, .problem = *problem, .extent = extent};
+  for (const algo_param *p = sub->a->params; p[c->count].name; c->count++) {
+    size_t n = 0;
+    while (n < MOST_VALUES && p[c->count].legal[n]) n++;
+    c->places[c->count] = extent == SUITE_ENDS && n > 2 ? 2 : n;
+  }
+}
+
+/* Combination number i, of as many as places multiply to: of each parameter which value, and that value. */
+static void combination(const coverage *c, size_t i, size_t *place, int *param) {
+  memset(param, 0, ALGO_MAX_PARAMS * sizeof *param);
+  for (size_t p = c->count; p-- > 0; i /= c->places[p]) {
+    const int *legal = c->sub->a->params[p].legal;
+    place[p] = i % c->places[p];
+    size_t at = place[p];
+    while (c->extent == SUITE_ENDS && at > 0 && at + 1 < MOST_VALUES && legal[at + 1]) at++;
+    param[p] = legal[at];
+  }
+}
+
+static size_t combinations(const coverage *c) {
+  size_t n = 1;
+  for (size_t p = 0; p < c->count; p++) n *= c->places[p];
   return n;
 }
 
-/* Every combination of the parameters that a kernel is compiled with, and with each of these the next of all combinations of those
- * that are arguments. */
-static void with_combinations(const subject *sub, const layer *l, size_t batch, suite_extent extent, size_t p,
-                              int *param) {
-  const bool all = extent == SUITE_ALL;
-  static size_t launch; /* counts through the latter */
-  const algo *a = sub->a;
-  if (!a->params[p].name) {
-    suite_case(sub, l, param, batch, batch, 8);
-    launch++;
-    return;
+/* How much of a combination has not been run; with mark it has been from now on. */
+static size_t news(coverage *c, const size_t *place, bool mark) {
+  size_t n = 0;
+  for (size_t p = 0; p < c->count; p++)
+    for (size_t q = p; q < (c->extent == SUITE_PAIRS ? c->count : p + 1); q++) {
+      bool *done = &c->done[p][place[p]][q][place[q]];
+      /* What is no macro of the kernel needs no pairs. */
+      if (p != q && (c->sub->a->params[p].launched || c->sub->a->params[q].launched)) continue;
+      n += !*done;
+      *done |= mark;
+    }
+  return n;
+}
+
+/* The supported combination with the most news; false when none has any. */
+static bool next_combination(coverage *c, bool backwards, int *param) {
+  const size_t all = combinations(c);
+  size_t most = 0, best = 0, place[ALGO_MAX_PARAMS];
+  char why[ALGO_WHY_BYTES];
+  for (size_t k = 0; k < all; k++) {
+    const size_t i = backwards ? all - 1 - k : k;
+    combination(c, i, place, param);
+    const size_t n = news(c, place, false);
+    if (n <= most || !algo_supports(c->sub->a, device_info(suite.device), &c->problem, param, why)) continue;
+    most = n;
+    best = i;
   }
-  const int chosen = param[p];
-  if (all && a->params[p].launched) {
-    size_t step = 1;
-    for (size_t i = 0; i < p; i++) step *= a->params[i].launched ? legal_count(&a->params[i]) : 1;
-    param[p] = a->params[p].legal[launch / step % legal_count(&a->params[p])];
-    with_combinations(sub, l, batch, extent, p + 1, param);
-    param[p] = chosen;
-    return;
-  }
-  const size_t last = legal_count(&a->params[p]) - 1;
-  for (size_t v = 0; v <= last; v += extent == SUITE_ENDS && last ? last : 1) {
-    param[p] = a->params[p].legal[v];
-    if (all)
-      with_combinations(sub, l, batch, extent, p + 1, param);
-    else if (param[p] != chosen)
-      suite_case(sub, l, param, batch, batch, 8 + v);
-  }
-  param[p] = chosen;
-  if (!all) with_combinations(sub, l, batch, extent, p + 1, param);
+  if (most == 0) return false;
+  combination(c, best, place, param);
+  news(c, place, true);
+  return true;
 }
 
 void suite_parameters(const subject *sub, layer_shape s, size_t batch, suite_extent extent) {
   const algo_problem problem = {.shape = s, .batch = batch, .block = sub->block};
   int param[ALGO_MAX_PARAMS];
-  suite_choose(sub, &problem, param);
+  static coverage c;
   test_layer t;
   layer_make(&s, true, 7, &t);
-  with_combinations(sub, &t.l, batch, extent == SUITE_EACH && suite.ends ? SUITE_ENDS : extent, 0, param);
+  coverage_open(sub, &problem, suite.ends ? SUITE_ENDS : extent, &c);
+  /* Interpreters take seconds for the largest values together. */
+  const bool turns = suite.ends || !suite.small;
+  for (size_t i = 0; next_combination(&c, turns && i % 2, param); i++)
+    suite_case(sub, &t.l, param, batch, batch, 8 + i);
   layer_free(&t);
 }
 
@@ -329,11 +366,18 @@ static bool is_set(const char *name) {
 }
 
 int suite_main(int argc, char **argv, const char *name, bool blocks, void (*add)(subject sub)) {
+  unsigned part = 1, parts = 1;
+  size_t number = 0;
   suite.small = is_set("CLVGG_TEST_SMALL");
   suite.ends = is_set("CLVGG_TEST_ENDS");
   for (; argc > 1 && strncmp(argv[1], "--", 2) == 0; argc--, argv++) {
     suite.small |= strcmp(argv[1], "--small") == 0;
     suite.ends |= strcmp(argv[1], "--ends") == 0;
+  }
+  const char *text = getenv("CLVGG_TEST_PART");
+  if (text && (sscanf(text, "%u/%u", &part, &parts) != 2 || part < 1 || part > parts)) {
+    fprintf(stderr, "CLVGG_TEST_PART is '%s', not K/N with K from 1 to N\n", text);
+    return 2;
   }
   cache_make();
   if (clvgg_device_open(NULL, &suite.device) != CLVGG_OK) {
@@ -345,7 +389,8 @@ int suite_main(int argc, char **argv, const char *name, bool blocks, void (*add)
   for (size_t k = 0; k < COUNT(sizes); k++) {
     if (blocks != (sizes[k] > 0) || (blocks && suite.small && sizes[k] != algo_block(info))) continue;
     for (size_t i = 0; i < algo_count(); i++)
-      if (wanted(algo_get(i), argc, argv, blocks)) add((subject){algo_get(i), sizes[k]});
+      if (wanted(algo_get(i), argc, argv, blocks) && number++ % parts == part - 1)
+        add((subject){algo_get(i), sizes[k]});
   }
   suite_add("leaves no buffer behind", (subject){NULL, 0}, nothing_leaks);
   const int failed = _cmocka_run_group_tests(name, tests, test_count, NULL, NULL);

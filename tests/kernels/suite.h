@@ -35,10 +35,12 @@ void suite_shape(const subject *sub, layer_shape s, size_t number);
 void suite_maxpool_shapes(const subject *sub);
 void suite_avgpool_shapes(const subject *sub);
 typedef enum suite_extent {
-  SUITE_ENDS, /* the least and the largest value of each parameter, with the others as the rules choose */
-  SUITE_EACH, /* each value of each, likewise; with --ends the former */
-  SUITE_ALL   /* every legal combination */
+  SUITE_ENDS,   /* the least and the largest value of each parameter */
+  SUITE_VALUES, /* each value of each */
+  SUITE_PAIRS   /* and each with each of every other parameter that is a macro */
 } suite_extent;
+/* Runs combinations of parameters until all that the extent says was in one, as far as the device supports any with it. With --ends the
+ * extent is SUITE_ENDS. */
 void suite_parameters(const subject *sub, layer_shape s, size_t batch, suite_extent extent);
 
 /* ---- tests */

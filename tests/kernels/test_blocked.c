@@ -1,6 +1,6 @@
 /*
  * The algorithms on blocked activations, and those for CPUs that block their weights alike, against the C reference: blocks of 4, 8
- * and 16 channels, odd shapes, part batches, every legal combination of parameters. Outputs and workspaces are poisoned with
+ * and 16 channels, odd shapes, part batches, every legal parameter value. Outputs and workspaces are poisoned with
  * NaN, inputs have NaN behind their end, surplus channels must be zeros, and nothing outside the output may change.
  *
  *     test_blocked [--small] [--ends] [ALGORITHM...]       CLVGG_DEVICE says where; CLVGG_TEST_SMALL=1 is --small
@@ -78,16 +78,24 @@ static void right_on_odd_shapes(void **state) {
   fail_msg("%s: the device supports none of the shapes", sub->a->name);
 }
 
-/* ---- every legal combination of parameters (small: each value of each, the others as chosen; in other blocks than the device's
- * own: the least and the largest) */
+/* ---- parameters */
+
+/* In the blocks that the device computes in all pairs of values for f32, once where algorithms share kernels, and each value in the other
+ * algorithms; in other blocks, which are for other devices, the least and the largest. */
+static suite_extent extent_of(const subject *sub) {
+  static const char *const like_fused[] = {"conv_f32_nchwc_winograd", "conv_f32_nchwc_winograd_on_the_fly"};
+  if (!is_own_block(sub)) return SUITE_ENDS;
+  bool shared = suite.small || sub->a->form != ALGO_F32 || (sub->a->op == LAYER_CONV && sub->a->in != ALGO_NCHWC);
+  for (size_t i = 0; i < COUNT(like_fused); i++) shared = shared || strcmp(sub->a->name, like_fused[i]) == 0;
+  return shared ? SUITE_VALUES : SUITE_PAIRS;
+}
 
 static void right_with_every_parameter(void **state) {
   const subject *sub = *state;
   const bool conv = sub->a->op == LAYER_CONV, image = conv && sub->a->in != ALGO_NCHWC;
   layer_shape s = conv ? conv_shape(image ? 3 : 19, 37, 7, 9, true) : fc_shape((shape3){9, 3, 2}, 37, true);
   if (sub->a->pools) s = pooled_shape(s);
-  const suite_extent own = suite.small || suite.ends ? SUITE_EACH : SUITE_ALL;
-  suite_parameters(sub, s, conv ? 2 : 5, is_own_block(sub) ? own : SUITE_ENDS);
+  suite_parameters(sub, s, conv ? 2 : 5, extent_of(sub));
 }
 
 /* ---- smaller forms of weights */

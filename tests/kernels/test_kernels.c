@@ -5,7 +5,8 @@
  *     test_kernels [--small] [--ends] [ALGORITHM...]       CLVGG_DEVICE says where; CLVGG_TEST_SMALL=1 is --small
  *
  * --small is for simulators and slow drivers. --ends (CLVGG_TEST_ENDS=1) leaves out the values of parameters between the least and
- * the largest, where others have run. CLVGG_TEST_WITHOUT=TEXT leaves out algorithms whose name contains TEXT.
+ * the largest, where others have run. CLVGG_TEST_WITHOUT=TEXT leaves out algorithms whose name contains TEXT,
+ * CLVGG_TEST_PART=K/N all but every Nth from the Kth on.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -74,14 +75,14 @@ static void right_on_odd_shapes(void **state) {
   if (suite.cases_right == before) fail_msg("%s: the device supports none of the shapes", sub->a->name);
 }
 
-/* ---- parameters: each value of each, the others as chosen */
+/* ---- parameters */
 
 /* The least and largest will do where another algorithm takes the same kernels through all values: f32's of the same file, and for
  * CLBlast's products fc_f32_clblast. */
 static suite_extent extent_of(const algo *a) {
   const bool own = strcmp(a->name, "conv_f16_nchw_mma") == 0 || strcmp(a->name, "conv_f16_nchw_dpas") == 0;
   const bool shared = (a->form != ALGO_F32 && !own) || strcmp(a->name, "conv_f32_nchw_im2col_clblast") == 0;
-  return shared ? SUITE_ENDS : SUITE_EACH;
+  return shared ? SUITE_ENDS : SUITE_VALUES;
 }
 
 static void right_with_every_parameter(void **state) {

@@ -1,4 +1,9 @@
-clvgg_test(kernels test_device base device)
+# host/device
+foreach(name test_device test_buffers test_launches test_timer test_wrap test_gemm)
+  clvgg_test(kernels ${name} base device)
+  target_sources(${name} PRIVATE kernels/device_fixture.c)
+endforeach()
+
 clvgg_test(kernels test_roofline base device measure)
 target_compile_definitions(test_roofline PRIVATE KERNEL_SOURCE="${PROJECT_SOURCE_DIR}/cl/roofline.cl")
 # Two measurements can only agree when the device does the same both times.
@@ -8,7 +13,7 @@ clvgg_test(kernels test_blocked algo device reference network checkpoint base)
 target_sources(test_blocked PRIVATE kernels/emulated_bf16.c kernels/guarded.c kernels/suite.c)
 set_tests_properties(test_blocked PROPERTIES TIMEOUT 1200) # it compiles some thousand kernels
 if(EXISTS /etc/OpenCL/vendors/rusticl.icd)
-  add_test(NAME test_blocked_rusticl COMMAND test_blocked --small)
+  add_test(NAME test_blocked_rusticl COMMAND test_blocked --small --ends)
   set_tests_properties(test_blocked_rusticl PROPERTIES LABELS kernels TIMEOUT 900 SKIP_RETURN_CODE 77
     ENVIRONMENT "RUSTICL_ENABLE=llvmpipe;CLVGG_DEVICE=rusticl")
 endif()
@@ -27,9 +32,12 @@ set_tests_properties(test_kernels_limits PROPERTIES LABELS kernels TIMEOUT 1200
 
 # Mesa's driver, where it is installed: it stops loops silently, so this also checks the count of iterations.
 if(EXISTS /etc/OpenCL/vendors/rusticl.icd)
-  add_test(NAME test_kernels_rusticl COMMAND test_kernels --small)
-  set_tests_properties(test_kernels_rusticl PROPERTIES LABELS kernels TIMEOUT 900 SKIP_RETURN_CODE 77
-    ENVIRONMENT "RUSTICL_ENABLE=llvmpipe;CLVGG_DEVICE=rusticl")
+  # In two parts, for two cores.
+  foreach(part 1 2)
+    add_test(NAME test_kernels_rusticl_${part} COMMAND test_kernels --small --ends)
+    set_tests_properties(test_kernels_rusticl_${part} PROPERTIES LABELS kernels TIMEOUT 900 SKIP_RETURN_CODE 77
+      ENVIRONMENT "RUSTICL_ENABLE=llvmpipe;CLVGG_DEVICE=rusticl;CLVGG_TEST_PART=${part}/2")
+  endforeach()
 endif()
 
 # oclgrind preloads itself, which AddressSanitizer does not allow.
@@ -37,10 +45,13 @@ find_program(OCLGRIND oclgrind)
 if(OCLGRIND AND NOT CLVGG_SANITIZE)
   # Values: without optimisation, since oclgrind 21.10 does not know LLVM's freeze there; without CLBlast, whose direct
   # GEMM makes it report values as uninitialised that are right.
-  add_test(NAME test_kernels_oclgrind COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/kernels/oclgrind.sh $<TARGET_FILE:test_kernels>
-    --build-options -cl-opt-disable --data-races --uninitialized)
-  set_tests_properties(test_kernels_oclgrind PROPERTIES LABELS kernels TIMEOUT 900 SKIP_RETURN_CODE 77
-    ENVIRONMENT "CLVGG_TEST_WITHOUT=clblast")
+  # In two parts, for two cores.
+  foreach(part 1 2)
+    add_test(NAME test_kernels_oclgrind_${part} COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/kernels/oclgrind.sh
+      $<TARGET_FILE:test_kernels> --build-options -cl-opt-disable --data-races --uninitialized)
+    set_tests_properties(test_kernels_oclgrind_${part} PROPERTIES LABELS kernels TIMEOUT 900 SKIP_RETURN_CODE 77
+      ENVIRONMENT "CLVGG_TEST_WITHOUT=clblast;CLVGG_TEST_PART=${part}/2")
+  endforeach()
   # Of the kernels for CPUs only those with emulated instructions run there.
   add_test(NAME test_blocked_oclgrind COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/kernels/oclgrind.sh $<TARGET_FILE:test_blocked>
     --build-options -cl-opt-disable --data-races --uninitialized)
@@ -48,7 +59,8 @@ if(OCLGRIND AND NOT CLVGG_SANITIZE)
   # Races and bounds in groups of 64 with 16 KiB of local memory, CLBlast too.
   add_test(NAME test_kernels_oclgrind_little COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/kernels/oclgrind.sh
     $<TARGET_FILE:test_kernels> --data-races --max-wgsize 64 --local-mem-size 16384)
-  set_tests_properties(test_kernels_oclgrind_little PROPERTIES LABELS kernels TIMEOUT 900 SKIP_RETURN_CODE 77)
+  set_tests_properties(test_kernels_oclgrind_little PROPERTIES LABELS kernels TIMEOUT 900 SKIP_RETURN_CODE 77
+    ENVIRONMENT "CLVGG_TEST_ENDS=1")
 endif()
 
 # NVIDIA's instructions assemble where clang and CUDA's assembler are installed.
@@ -68,19 +80,7 @@ clvgg_test(kernels test_cpu algo device reference network checkpoint base)
 target_sources(test_cpu PRIVATE kernels/amx_trap.c kernels/emulated_bf16.c kernels/guarded.c kernels/suite.c)
 set_tests_properties(test_cpu PROPERTIES SKIP_RETURN_CODE 77)
 
-# Drivers keep memory until the end of the process; ours is still checked for leaks.
-if(CLVGG_SANITIZE)
-  # test_pack opens a dozen devices, after which LeakSanitizer's tracer often crashes in PoCL's dead threads; it counts
-  # device buffers itself.
-  set_property(TEST test_pack APPEND PROPERTY ENVIRONMENT "ASAN_OPTIONS=detect_leaks=0")
-  foreach(name test_kernels test_kernels_limits test_blocked test_cpu)
-    set_property(TEST ${name} APPEND PROPERTY ENVIRONMENT
-      "LSAN_OPTIONS=suppressions=${CMAKE_CURRENT_SOURCE_DIR}/e2e/lsan.supp:print_suppressions=0")
-  endforeach()
-endif()
-
 clvgg_test(kernels test_cached base device)
 set_tests_properties(test_cached PROPERTIES SKIP_RETURN_CODE 77)
 clvgg_test(kernels test_nan algo device network checkpoint base)
 target_sources(test_nan PRIVATE kernels/emulated.c kernels/emulated_bf16.c kernels/guarded.c)
-
