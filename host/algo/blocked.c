@@ -16,6 +16,10 @@ bool blocked_supported(const clvgg_device_info *dev, const algo_problem *p, char
   return true;
 }
 
+size_t blocked_groups(const clvgg_device_info *dev) {
+  return dev->compute_units ? dev->compute_units : 1;
+}
+
 double blocked_overlap(const algo_problem *p, double flops, double weight_bytes) {
   const double waiting = LANE_FLOPS_A_BYTE * (double)p->block * weight_bytes;
   return fmax(flops, waiting) + 0.25 * fmin(flops, waiting);

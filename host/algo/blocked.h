@@ -15,6 +15,9 @@
  * vectors, which is what CPUs want and GPUs do not. */
 bool blocked_supported(const clvgg_device_info *dev, const algo_problem *p, char *why);
 
+/* Work-groups of the kernels that have one for each compute unit. */
+size_t blocked_groups(const clvgg_device_info *dev);
+
 /* The model of the time of flops operations at the peak and the weights that they need from memory: most of what takes less time is
  * hidden behind the other. */
 double blocked_overlap(const algo_problem *p, double flops, double weight_bytes);

@@ -74,10 +74,6 @@ static geometry measure(const algo_problem *p, const int *param, const unit *u) 
   return g;
 }
 
-static size_t group_count(const clvgg_device_info *dev) {
-  return dev->compute_units ? dev->compute_units : 1;
-}
-
 /* A group's rounded inputs and its sums. */
 static size_t scratch_bytes(const geometry *g) {
   return g->chunks * g->places * CHUNK * sizeof(uint16_t) + g->pixels * g->step * sizeof(float);
@@ -110,7 +106,7 @@ static double item_flops(const algo_problem *p, const int *param, const unit *u)
 
 static double cost_with(const clvgg_device_info *dev, const algo_problem *p, const int *param, const unit *u) {
   const geometry g = measure(p, param, u);
-  const size_t items = g.strips * g.oc_groups, groups = group_count(dev);
+  const size_t items = g.strips * g.oc_groups, groups = blocked_groups(dev);
   const double busiest = (double)(size_ceil_div(items, groups) * groups);
   /* Every group that has a share of a strip rounds all of it. */
   const double copies = (double)(items < groups ? items : g.strips + groups - 1);
@@ -253,7 +249,7 @@ static clvgg_status enqueue(algo_instance *inst, size_t batch, const device_buff
                              arg_int(g.pixels),
                              arg_int(s->pool),
                              arg_float(algo_lowest(s))};
-  const size_t one[3] = {1, 1, 1}, global[3] = {group_count(device_info(inst->dev)), 1, 1};
+  const size_t one[3] = {1, 1, 1}, global[3] = {blocked_groups(device_info(inst->dev)), 1, 1};
   return device_launch(inst->dev, &state->kernel, args, COUNT_OF(args), global, one);
 }
 
@@ -276,7 +272,7 @@ static clvgg_status enqueue(algo_instance *inst, size_t batch, const device_buff
   }                                                                                                              \
   static size_t workspace_##its(const clvgg_device_info *dev, const algo_problem *p, const int *param) {         \
     const geometry g = measure(p, param, &(its));                                                                \
-    return group_count(dev) * scratch_bytes(&g);                                                                 \
+    return blocked_groups(dev) * scratch_bytes(&g);                                                              \
   }
 OF_UNIT(amx)
 OF_UNIT(avx512)

@@ -29,10 +29,6 @@ static geometry measure(const algo_problem *p, const int *param) {
                     .places = size_round_up(images * pixels, (size_t)param[TILES])};
 }
 
-static size_t group_count(const clvgg_device_info *dev) {
-  return dev->compute_units ? dev->compute_units : 1;
-}
-
 /* Floats of neighbourhoods and sums that a group keeps. */
 static size_t scratch_floats(const algo_problem *p, const int *param) {
   const geometry g = measure(p, param);
@@ -60,8 +56,8 @@ static size_t registers(const int *param) {
 
 static double cost(const clvgg_device_info *dev, const algo_problem *p, const int *param) {
   const geometry g = measure(p, param);
-  const double groups = (double)group_count(dev), items = (double)(g.strips * g.oc_groups);
-  const double busiest = (double)size_ceil_div(g.strips * g.oc_groups, group_count(dev)) * groups;
+  const double groups = (double)blocked_groups(dev), items = (double)(g.strips * g.oc_groups);
+  const double busiest = (double)size_ceil_div(g.strips * g.oc_groups, blocked_groups(dev)) * groups;
   /* Fewer sums hide less of what the multiplication waits for. */
   const int sums = param[TILES] * param[OC_BLOCKS] * (p->block == 16 ? 1 : 2);
   const double efficiency = sums >= 24 ? 0.85 : sums >= 16 ? 0.75 : 0.6;
@@ -115,7 +111,7 @@ static uint64_t iterations(const algo_problem *p, const int *param) {
 }
 
 static size_t workspace_bytes(const clvgg_device_info *dev, const algo_problem *p, const int *param) {
-  return group_count(dev) * scratch_floats(p, param) * sizeof(float);
+  return blocked_groups(dev) * scratch_floats(p, param) * sizeof(float);
 }
 
 static clvgg_status prepare(algo_instance *inst, const layer *l) {
@@ -145,7 +141,7 @@ static clvgg_status enqueue(algo_instance *inst, size_t batch, const device_buff
                              arg_int((size_t)inst->param[IMAGES]),
                              arg_int(s->pool),
                              arg_float(algo_lowest(s))};
-  const size_t one[3] = {1, 1, 1}, global[3] = {group_count(device_info(inst->dev)), 1, 1};
+  const size_t one[3] = {1, 1, 1}, global[3] = {blocked_groups(device_info(inst->dev)), 1, 1};
   return device_launch(inst->dev, &state->kernel, args, COUNT_OF(args), global, one);
 }
 

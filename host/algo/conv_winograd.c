@@ -62,7 +62,7 @@ static double again_lane_flops(const int *param, bool cached) {
 
 static double fused_cost(const clvgg_device_info *dev, const algo_problem *p, const int *param) {
   const geometry g = winograd_measure(p, param);
-  const size_t tiles = p->batch * g.tiles_image, groups = winograd_groups(dev);
+  const size_t tiles = p->batch * g.tiles_image, groups = blocked_groups(dev);
   const size_t share =
       size_ceil_div(size_ceil_div(tiles, (size_t)param[TILES]), groups); /* blocks of the busiest group */
   const double strips = (double)(groups * size_ceil_div(share, (size_t)param[STRIP]));
@@ -105,7 +105,7 @@ static size_t staged_bytes(const clvgg_device_info *dev, const algo_problem *p, 
 
 static size_t fused_bytes(const clvgg_device_info *dev, const algo_problem *p, const int *param) {
   const geometry g = winograd_measure(p, param);
-  return winograd_groups(dev) * (g.freqs + 1) * slot_floats(&g, param) * sizeof(float);
+  return blocked_groups(dev) * (g.freqs + 1) * slot_floats(&g, param) * sizeof(float);
 }
 
 static bool supports(const clvgg_device_info *dev, const algo_problem *p, const int *param, char *why) {
@@ -224,7 +224,7 @@ static clvgg_status enqueue_fused(algo_instance *inst, size_t batch, const devic
                              arg_int(s->pool),
                              arg_float(algo_lowest(s))};
   return device_launch(inst->dev, &state->kernel, args, COUNT_OF(args),
-                       (size_t[]){winograd_groups(device_info(inst->dev)), 1, 1}, one);
+                       (size_t[]){blocked_groups(device_info(inst->dev)), 1, 1}, one);
 }
 
 const algo algo_conv_winograd = {

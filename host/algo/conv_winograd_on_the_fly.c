@@ -53,7 +53,7 @@ static int chunk_of(const algo_problem *p, const int *param) {
 
 static double cost(const clvgg_device_info *dev, const algo_problem *p, const int *param) {
   const geometry g = winograd_measure(p, param);
-  const size_t tiles = p->batch * g.tiles_image, groups = winograd_groups(dev);
+  const size_t tiles = p->batch * g.tiles_image, groups = blocked_groups(dev);
   const size_t strips = size_ceil_div(size_ceil_div(tiles, (size_t)param[TILES]), (size_t)param[STRIP]);
   const size_t items = g.oc_groups * strips;
   const double busiest = (double)(size_ceil_div(items, groups) * groups) / (double)items;
@@ -97,8 +97,8 @@ static size_t group_floats(const geometry *g, const int *param) {
 
 static size_t workspace_bytes(const clvgg_device_info *dev, const algo_problem *p, const int *param) {
   const geometry g = winograd_measure(p, param);
-  return sizeof(float) * (v_floats(&g, param, images_of(&g, p, param) * g.tiles_image) +
-                          winograd_groups(dev) * group_floats(&g, param));
+  return sizeof(float) *
+         (v_floats(&g, param, images_of(&g, p, param) * g.tiles_image) + blocked_groups(dev) * group_floats(&g, param));
 }
 
 static bool supports(const clvgg_device_info *dev, const algo_problem *p, const int *param, char *why) {
@@ -156,7 +156,7 @@ static clvgg_status enqueue_part(algo_instance *inst, size_t first, size_t image
                              arg_int(s->pool),
                              arg_float(algo_lowest(s))};
   return device_launch(inst->dev, &state->kernel, rest, COUNT_OF(rest),
-                       (size_t[]){winograd_groups(device_info(inst->dev)), 1, 1}, one);
+                       (size_t[]){blocked_groups(device_info(inst->dev)), 1, 1}, one);
 }
 
 static clvgg_status enqueue(algo_instance *inst, size_t batch, const device_buffer *in, const device_buffer *out,

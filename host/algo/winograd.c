@@ -16,10 +16,6 @@ geometry winograd_measure(const algo_problem *p, const int *param) {
   return g;
 }
 
-size_t winograd_groups(const clvgg_device_info *dev) {
-  return dev->compute_units ? dev->compute_units : 1;
-}
-
 double winograd_multiply_flops(const geometry *g, const int *param, size_t places) {
   return 2.0 * (double)(g->freqs * places) * (double)(g->ic_blocks * g->oc_groups * (size_t)param[OC_BLOCKS]) *
          (double)(g->block * g->block);
@@ -48,7 +44,7 @@ double winograd_scratch_flops(const algo_problem *p, double bytes) {
 }
 
 double winograd_beyond_caches(const clvgg_device_info *dev, double bytes) {
-  return fmax(0, bytes - CACHE_BYTES * (double)winograd_groups(dev));
+  return fmax(0, bytes - CACHE_BYTES * (double)blocked_groups(dev));
 }
 
 /* Counted in conv_winograd.cl: operations of input_row and output_row, an fma as two. A tile's input takes N rows and N columns

@@ -22,9 +22,6 @@ typedef struct geometry {
 
 geometry winograd_measure(const algo_problem *p, const int *param);
 
-/* Work-groups of the forms that have one for each compute unit. */
-size_t winograd_groups(const clvgg_device_info *dev);
-
 /* ---- parts of models of time. Only ratios matter: units are floating point operations of the multiplication at its peak. */
 
 /* Multiplications of places: tiles, and the empty places of blocks that are multiplied all the same. */
