@@ -62,40 +62,58 @@ clvgg_status blocked_open(clvgg_device *dev, size_t bytes, const layer *l, size_
 
 typedef struct packing {
   const layer *l;
-  size_t lanes, ic_blocks, step;
-  bool reversed;
-  float *out; /* (groups, ic_blocks, 3, 3, lanes, step), zeroed */
+  size_t group_rows;
+  blocked_place *place;
+  void *context;
   atomic_bool failed;
 } packing;
 
 static void pack_group(size_t group, void *context) {
   packing *k = context;
-  const size_t rows_left = k->l->shape.out.c - group * k->step, rows = rows_left < k->step ? rows_left : k->step;
-  const size_t ics = k->l->shape.in.c;
-  float *weights = malloc(rows * ics * 9 * sizeof *weights); /* (rows, ics, 3, 3) */
+  const size_t first = group * k->group_rows, left = k->l->shape.out.c - first;
+  const size_t rows = left < k->group_rows ? left : k->group_rows;
+  float *weights = malloc(rows * layer_row_length(&k->l->shape) * sizeof *weights);
   if (!weights) {
     k->failed = true;
     return;
   }
-  layer_read_rows(k->l, group * k->step, rows, weights);
-  for (size_t r = 0; r < rows; r++)
-    for (size_t ic = 0; ic < ics; ic++)
-      for (size_t tap = 0; tap < 9; tap++) {
-        const size_t block = group * k->ic_blocks + ic / k->lanes, lane = k->reversed ? ics - 1 - ic : ic % k->lanes;
-        k->out[((block * 9 + tap) * k->lanes + lane) * k->step + r] = weights[(r * ics + ic) * 9 + tap];
-      }
+  layer_read_rows(k->l, first, rows, weights);
+  k->place(weights, rows, group, k->context);
   free(weights);
+}
+
+clvgg_status blocked_pack(const layer *l, size_t group_rows, blocked_place *place, void *context) {
+  packing k = {.l = l, .group_rows = group_rows, .place = place, .context = context};
+  parallel_for(size_ceil_div(l->shape.out.c, group_rows), pack_group, &k);
+  return k.failed ? base_fail(CLVGG_ERROR_MEMORY, "no memory for %s's weights", l->name) : CLVGG_OK;
+}
+
+typedef struct conv_places {
+  size_t ics, lanes, ic_blocks, step;
+  bool reversed;
+  float *out; /* (groups, ic_blocks, 3, 3, lanes, step), zeroed */
+} conv_places;
+
+static void place_conv(const float *weights, size_t rows, size_t group, void *context) {
+  const conv_places *k = context;
+  for (size_t r = 0; r < rows; r++)
+    for (size_t ic = 0; ic < k->ics; ic++)
+      for (size_t tap = 0; tap < 9; tap++) {
+        const size_t block = group * k->ic_blocks + ic / k->lanes;
+        const size_t lane = k->reversed ? k->ics - 1 - ic : ic % k->lanes;
+        k->out[((block * 9 + tap) * k->lanes + lane) * k->step + r] = weights[(r * k->ics + ic) * 9 + tap];
+      }
 }
 
 clvgg_status blocked_pack_conv(clvgg_device *dev, const layer *l, size_t lanes, size_t step, bool reversed,
                                packed_weights *out) {
-  packing k = {
-      .l = l, .lanes = lanes, .ic_blocks = size_ceil_div(l->shape.in.c, lanes), .step = step, .reversed = reversed};
+  const size_t ics = l->shape.in.c;
+  conv_places k = {
+      .ics = ics, .lanes = lanes, .ic_blocks = size_ceil_div(ics, lanes), .step = step, .reversed = reversed};
   const size_t groups = size_ceil_div(l->shape.out.c, step), floats = groups * k.ic_blocks * 9 * lanes * step;
   k.out = calloc(floats, sizeof *k.out);
   if (!k.out) return base_fail(CLVGG_ERROR_MEMORY, "no memory for %s's packed weights", l->name);
-  parallel_for(groups, pack_group, &k);
-  clvgg_status status = k.failed ? base_fail(CLVGG_ERROR_MEMORY, "no memory for %s's weights", l->name) : CLVGG_OK;
+  clvgg_status status = blocked_pack(l, step, place_conv, &k);
   if (!status) status = blocked_upload(dev, k.out, floats, l, groups * step, out);
   free(k.out);
   return status;

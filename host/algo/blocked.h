@@ -30,6 +30,12 @@ clvgg_status blocked_build(const algo_instance *inst, const char *source, const 
 /* Makes room for packed weights, bytes in one panel that the caller fills, and uploads l's bias filled up to rows with zeros. */
 clvgg_status blocked_open(clvgg_device *dev, size_t bytes, const layer *l, size_t rows, packed_weights *out);
 
+/* Puts a group's weights (rows, row length), as f32 with BN folded in, where they belong. */
+typedef void blocked_place(const float *weights, size_t rows, size_t group, void *context);
+
+/* Reads l's weights in groups of group_rows rows, of which the last may have fewer, in parallel, and has each group placed. */
+clvgg_status blocked_pack(const layer *l, size_t group_rows, blocked_place *place, void *context);
+
 /* Packs and uploads a convolution's weights as (groups of step output channels, blocks of lanes input channels, 3, 3, lanes, step), zeros
  * for surplus channels, and its bias. reversed: the input channels the other way round; there is one block of them then. */
 clvgg_status blocked_pack_conv(clvgg_device *dev, const layer *l, size_t lanes, size_t step, bool reversed,

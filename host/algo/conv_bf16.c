@@ -2,14 +2,12 @@
  * cl/conv_bf16_nchwc.cl. */
 #include "algo/conv_bf16.h"
 
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "algo/blocked.h"
 #include "base/half.h"
-#include "base/parallel.h"
 
 enum { BLOCK, TILES_OC, ROWS };
 
@@ -169,42 +167,30 @@ static void work_with(const algo_problem *p, const int *param, const unit *u, do
 
 /* ---- weights */
 
-typedef struct packing {
-  const layer *l;
-  size_t chunks, step;
+typedef struct places {
+  size_t ics, chunks, step;
   uint16_t *out; /* (groups, chunks, 9, step / 16, 16, 16, 2), zeroed */
-  atomic_bool failed;
-} packing;
+} places;
 
-static void pack_group(size_t group, void *context) {
-  packing *k = context;
-  const size_t rows_left = k->l->shape.out.c - group * k->step, rows = rows_left < k->step ? rows_left : k->step;
-  const size_t ics = k->l->shape.in.c;
-  float *weights = malloc(rows * ics * TAPS * sizeof *weights); /* (rows, ics, 3, 3) */
-  if (!weights) {
-    k->failed = true;
-    return;
-  }
-  layer_read_rows(k->l, group * k->step, rows, weights);
+static void place_group(const float *weights, size_t rows, size_t group, void *context) {
+  const places *k = context;
   uint16_t *out = k->out + group * k->chunks * TAPS * k->step * CHUNK;
   for (size_t r = 0; r < rows; r++)
-    for (size_t ic = 0; ic < ics; ic++)
+    for (size_t ic = 0; ic < k->ics; ic++)
       for (size_t tap = 0; tap < TAPS; tap++) {
         const size_t tile = ((ic / CHUNK) * TAPS + tap) * (k->step / LANES) + r / LANES;
         const size_t place = (ic % CHUNK / 2 * LANES + r % LANES) * 2 + ic % 2;
-        out[tile * LANES * CHUNK + place] = float_to_bfloat16(weights[(r * ics + ic) * TAPS + tap]);
+        out[tile * LANES * CHUNK + place] = float_to_bfloat16(weights[(r * k->ics + ic) * TAPS + tap]);
       }
-  free(weights);
 }
 
 static clvgg_status upload_weights(algo_instance *inst, const layer *l, packed_weights *out) {
   const geometry g = measure(&inst->problem, inst->param, unit_of(inst->algo));
-  packing k = {.l = l, .chunks = g.chunks, .step = g.step};
+  places k = {.ics = l->shape.in.c, .chunks = g.chunks, .step = g.step};
   const size_t count = g.oc_groups * g.step * g.chunks * CHUNK * TAPS;
   k.out = calloc(count, sizeof *k.out);
   if (!k.out) return base_fail(CLVGG_ERROR_MEMORY, "no memory for %s's packed weights", l->name);
-  parallel_for(g.oc_groups, pack_group, &k);
-  clvgg_status status = k.failed ? base_fail(CLVGG_ERROR_MEMORY, "no memory for %s's weights", l->name) : CLVGG_OK;
+  clvgg_status status = blocked_pack(l, g.step, place_group, &k);
   if (!status) status = blocked_open(inst->dev, count * sizeof *k.out, l, g.oc_groups * g.step, out);
   if (!status) status = device_write(inst->dev, &out->panel[0], 0, k.out, count * sizeof *k.out);
   free(k.out);

@@ -70,13 +70,13 @@ static uint64_t iterations(const algo_problem *p, const int *param) {
 
 /* Operations in the time that a byte of weights takes, and what another pass over them adds while they are in the cache. */
 static double traffic(const algo_problem *p, const int *param, algo_form form) {
-  const double weights = (double)layer_row_length(&p->shape) * (double)p->shape.out.c;
+  const double weights = (double)layer_weight_count(&p->shape);
   const double passes = (double)size_ceil_div(p->batch, (size_t)param[IMAGES]);
   return 10.0 * weights * ((double)forms[form].weight_bytes + 1.2 * (passes - 1));
 }
 
 static void work_of(const algo_problem *p, algo_form form, double *flops, double *bytes) {
-  const double weights = (double)layer_row_length(&p->shape) * (double)p->shape.out.c;
+  const double weights = (double)layer_weight_count(&p->shape);
   *flops = 2.0 * (double)p->batch * weights;
   *bytes = (double)forms[form].weight_bytes * weights + (double)(forms[form].row_bytes * p->shape.out.c);
 }

@@ -30,7 +30,7 @@ static inline double gpu_waiting(const clvgg_device_info *dev, double groups, do
 static inline double gpu_conv_bytes(const algo_problem *p, size_t weight_bytes) {
   const layer_shape *s = &p->shape;
   const double images = (double)p->batch * (double)(shape3_elements(s->in) + shape3_elements(s->out));
-  return sizeof(float) * images + (double)weight_bytes * (double)layer_row_length(s) * (double)s->out.c;
+  return sizeof(float) * images + (double)weight_bytes * (double)layer_weight_count(s);
 }
 
 /* 2x2 squares of pixels of count images, in which the implicit matrix products go through them; squares fill up an odd last row or

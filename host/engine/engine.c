@@ -140,7 +140,7 @@ static uint64_t plain_bytes(const layer *layers, size_t count) {
   uint64_t floats = 0;
   for (size_t i = 0; i < count; i++) {
     const layer_shape *s = &layers[i].shape;
-    if (layers[i].weight) floats += (uint64_t)(layer_row_length(s) + 1) * s->out.c;
+    if (layers[i].weight) floats += (uint64_t)layer_weight_count(s) + s->out.c;
   }
   return floats * sizeof(float);
 }
@@ -314,7 +314,7 @@ void engine_get_info(const engine *e, clvgg_engine_info *out) {
 static void describe_work(const plan_step *step, clvgg_plan_layer *out) {
   const algo_problem *p = &step->problem;
   double flops = (double)out->flops * (double)p->batch;
-  double bytes = (double)sizeof(float) * (double)layer_row_length(&p->shape) * (double)p->shape.out.c;
+  double bytes = (double)sizeof(float) * (double)layer_weight_count(&p->shape);
   if (step->algo->work) step->algo->work(p, step->param, &flops, &bytes);
   bytes += (double)algo_bytes(step->algo->in, p->shape.in, p->batch, p->block);
   bytes += (double)algo_bytes(step->algo->out, p->shape.out, p->batch, p->block);

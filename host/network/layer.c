@@ -25,6 +25,10 @@ size_t layer_row_length(const layer_shape *s) {
   }
 }
 
+size_t layer_weight_count(const layer_shape *s) {
+  return layer_row_length(s) * s->out.c;
+}
+
 void layer_read_rows(const layer *l, size_t first, size_t rows, float *out) {
   const size_t length = layer_row_length(&l->shape);
   tensor_read(l->weight, first * length, rows * length, out);

@@ -47,6 +47,9 @@ char *layer_shape_text(const layer_shape *s, char *out, size_t bytes);
 /* Length of one row of the weight matrix: conv in.c * 9, fc in.c * in.h * in.w; 0 for the others. */
 size_t layer_row_length(const layer_shape *s);
 
+/* Elements of the weight matrix (out.c, row length). */
+size_t layer_weight_count(const layer_shape *s);
+
 /* Rows [first, first + rows) of the weight matrix (out.c, row length) as f32 with BN folded in: out (rows, row length).
  * Thread-safe; rows are independent. */
 void layer_read_rows(const layer *l, size_t first, size_t rows, float *out);

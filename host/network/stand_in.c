@@ -82,7 +82,7 @@ static clvgg_status fill(network *net, const stand_in_layer *layers) {
   for (size_t i = 0; i < net->layer_count; i++) {
     net->layers[i].shape = layers[i].shape;
     snprintf(net->layers[i].name, sizeof net->layers[i].name, "%s", layers[i].name);
-    const size_t floats = layer_row_length(&layers[i].shape) * layers[i].shape.out.c;
+    const size_t floats = layer_weight_count(&layers[i].shape);
     if (is_weighted(&layers[i].shape) && floats > largest) largest = floats;
   }
   tensor *tensors = make_storage(net->layer_count, largest);

@@ -78,11 +78,10 @@ static double unknown_cost(const search *s, const algo *a, const algo_problem *p
 }
 
 double path_more_bytes(const plan_step *step) {
-  const layer_shape *shape = &step->problem.shape;
   if (!step->algo->work) return 0;
   double flops, bytes;
   step->algo->work(&step->problem, step->param, &flops, &bytes);
-  return bytes - (double)sizeof(float) * (double)layer_row_length(shape) * (double)shape->out.c;
+  return bytes - (double)sizeof(float) * (double)layer_weight_count(&step->problem.shape);
 }
 
 /* What CLVGG_MEMORY_SMALL adds to a step's length: any byte of weights more than plain ones have outweighs any time. Plain ones may
@@ -94,8 +93,8 @@ static double memory_penalty(const plan_step *step) {
   padded.in.c = size_round_up(padded.in.c, block);
   double flops, bytes;
   step->algo->work(&step->problem, step->param, &flops, &bytes);
-  const double rows = (double)size_round_up(padded.out.c, 4 * block);
-  const double plain = (double)sizeof(float) * (double)layer_row_length(&padded) * rows;
+  padded.out.c = size_round_up(padded.out.c, 4 * block);
+  const double plain = (double)sizeof(float) * (double)layer_weight_count(&padded);
   return bytes > plain ? PENALTY_A_BYTE * (bytes - plain) : 0;
 }
 

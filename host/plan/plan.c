@@ -44,6 +44,12 @@ bool plan_same_step(const plan_step *a, const plan_step *b) {
          costs_same_problem(&a->problem, &b->problem) && memcmp(a->param, b->param, sizeof a->param) == 0;
 }
 
+bool plan_same(const plan *a, const plan *b) {
+  for (size_t i = 0; i < a->count && a->count == b->count; i++)
+    if (!plan_same_step(&a->steps[i], &b->steps[i])) return false;
+  return a->count == b->count;
+}
+
 bool plan_allows(const plan_options *options, size_t k) {
   const algo *a = algo_get(k);
   if (options->excluded && options->excluded[k]) return false;

@@ -47,6 +47,8 @@ clvgg_status plan_copy(const plan *p, plan *out);
 
 /* Whether a step of one plan is a step of another of the same layers, parameters and weights included. */
 bool plan_same_step(const plan_step *a, const plan_step *b);
+/* Whether all their steps are. */
+bool plan_same(const plan *a, const plan *b);
 /* Whether registry row k may be used. Who asks for a form of weights by name has allowed it. */
 bool plan_allows(const plan_options *options, size_t k);
 /* The shape of layer i computed together with the pooling after it; false when it is no convolution or none follows. */

@@ -15,15 +15,16 @@
 
 /* How much slower than a problem's best the near ones are at most, which are timed again: each time fewer. */
 static const double again_factors[] = {1.25, 1.1, 1.05};
-/* Timed runs of a plan, after one that does not count; slow ones are stopped early. */
-#define MOST_RUNS  5
-#define LEAST_RUNS 2
-#define ROUND_MS   2000.0
+/* Timed runs of a plan; slow ones are stopped early. */
+#define RUNS 5
 /* What differs from the models' plan must be faster by more than chance: of many times that are equal, one looks least. */
 #define CHANGE_FACTOR 1.01
 /* The shares of a budget at whose end the stages end. What is left is for comparing the plan with the models'. */
-#define SCREEN_SHARE 0.55
-#define ROUNDS_SHARE 0.85
+#define SCREEN_SHARE 0.5
+#define ROUNDS_SHARE 0.75
+/* Runs of a plan that are timed in any case; more, only within so long. */
+#define LEAST_RUNS 2
+#define PROFILE_MS 2000.0
 /* What was not tried yet: no time at all beside any that can be measured, the first of a problem's candidates less than the
  * next. What failed or was passed over: longer than anything that works. */
 #define NEW_SECONDS    1e-12
@@ -84,19 +85,17 @@ static bool is_untuned(const chain *c, const plan_cost *m) {
   return false;
 }
 
-/* The plan by what is known. explore: what is not known counts as fast, else as slow: the models' own plan was measured, so that
- * there is always a way. */
-static clvgg_status make_plan(const chain *c, bool explore, plan *out) {
-  plan_costs costs = {.flops_per_s = c->measured.flops_per_s};
+clvgg_status chain_make_plan(const chain *c, const plan_costs *known, bool explore, plan *out) {
+  plan_costs costs = {.flops_per_s = known->flops_per_s};
   clvgg_status status = CLVGG_OK;
-  for (size_t i = 0; i < c->measured.count && !status; i++) {
-    const plan_cost *m = &c->measured.entries[i];
+  for (size_t i = 0; i < known->count && !status; i++) {
+    const plan_cost *m = &known->entries[i];
     const double factor = explore || is_untuned(c, m) ? 1 : CHANGE_FACTOR;
     status = costs_add(&costs, m->algo, &m->problem, m->param, factor * m->seconds);
   }
   for (size_t i = 0; i < c->candidates.count && !status; i++) {
     const candidate *one = &c->candidates.list[i];
-    const bool measured = costs_find(&c->measured, one->algo, &one->problem, one->param) != NULL;
+    const bool measured = costs_find(known, one->algo, &one->problem, one->param) != NULL;
     status = add_unmeasured(&costs, one, explore, measured);
   }
   plan_options wishes = c->wishes;
@@ -114,23 +113,31 @@ static double sum_ms(const plan *p, const double *step_ms) {
   return sum;
 }
 
+clvgg_status chain_profile(chain *c, int runs, plan_costs *costs, double *least_ms) {
+  const double *step_ms;
+  const plan *p = engine_plan(c->engine, &step_ms);
+  const double start = device_host_ms();
+  *least_ms = INFINITY;
+  for (int run = 0; run <= runs; run++) {
+    if (run > LEAST_RUNS && device_host_ms() - start > PROFILE_MS) break;
+    TRY(engine_profile(c->engine, c->images, c->options.max_batch, c->logits, NULL));
+    if (run > 0) *least_ms = fmin(*least_ms, sum_ms(p, step_ms));
+    for (size_t i = 0; i < p->count && run > 0; i++) {
+      const plan_step *step = &p->steps[i];
+      const double seconds = step_ms[i] > 0 ? step_ms[i] / 1e3 : 0; /* a coarse clock may see none */
+      TRY(costs_add(costs, step->algo, &step->problem, step->param, seconds));
+    }
+  }
+  return CLVGG_OK;
+}
+
 /* Times the engine's steps. */
 static clvgg_status time_steps(chain *c) {
   const double *step_ms;
   const plan *p = engine_plan(c->engine, &step_ms);
   const search_watch *watch = c->search->watch;
-  const double start = device_host_ms();
-  double least = INFINITY;
-  for (int run = 0; run <= MOST_RUNS; run++) {
-    if (run > LEAST_RUNS && device_host_ms() - start > ROUND_MS) break;
-    TRY(engine_profile(c->engine, c->images, c->options.max_batch, c->logits, NULL));
-    if (run > 0) least = fmin(least, sum_ms(p, step_ms));
-    for (size_t i = 0; i < p->count && run > 0; i++) {
-      const plan_step *step = &p->steps[i];
-      const double seconds = step_ms[i] > 0 ? step_ms[i] / 1e3 : 0; /* a coarse clock may see none */
-      TRY(costs_add(&c->measured, step->algo, &step->problem, step->param, seconds));
-    }
-  }
+  double least;
+  TRY(chain_profile(c, RUNS, &c->measured, &least));
   set_state(c, p, CANDIDATE_NEW, CANDIDATE_TIMED);
   set_state(c, p, CANDIDATE_PASSED, CANDIDATE_TIMED);
   for (size_t i = 0; i < p->count && watch && watch->timed; i++) {
@@ -144,7 +151,7 @@ static clvgg_status time_steps(chain *c) {
 /* One plan with something new, made and timed; *more is false when there is none. */
 static clvgg_status explore(chain *c, bool *more) {
   plan p;
-  TRY(make_plan(c, true, &p));
+  TRY(chain_make_plan(c, &c->measured, true, &p));
   *more = has_new(c, &p);
   if (!*more) {
     plan_free(&p);
@@ -216,10 +223,12 @@ clvgg_status chain_search(chain *c) {
     look_again(c, again_factors[again]);
     TRY(explore_all(c));
   }
-  plan p;
-  TRY(make_plan(c, false, &p));
+  plan found;
+  TRY(chain_make_plan(c, &c->measured, false, &found));
   tell(c);
-  return engine_change_plan(c->engine, c->layers, &p);
+  const clvgg_status status = chain_settle(c, &found);
+  plan_free(&found);
+  return status;
 }
 
 static clvgg_status open(chain *c, const network *net) {

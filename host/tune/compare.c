@@ -9,7 +9,7 @@
 /* Turns, and timed runs of a plan in a turn. Slow devices have fewer turns. */
 #define TURNS      8
 #define TURN_RUNS  5
-#define COMPARE_MS 8000.0
+#define COMPARE_MS 6000.0
 /* Another plan is worth it when it is faster by more than chance: with equal plans the median of the turns' ratios is some
  * thousandths away from 1, more on a busy machine; so its least time must be the lesser one, too. */
 #define WORTH_RATIO 0.99
@@ -18,11 +18,9 @@
 #define LOGITS_TOLERANCE_HALF 1e-2
 #define LOGITS_TOLERANCE_BF16 8e-2 /* three bits fewer */
 
-/* Copies p into the engine and runs it as an application does, without clocks between the steps; the least time. */
+/* Runs p as an application does, without clocks between the steps; the least time. */
 static clvgg_status run_plan(chain *c, const plan *p, double *ms) {
-  plan copy;
-  TRY(plan_copy(p, &copy));
-  TRY(engine_change_plan(c->engine, c->layers, &copy));
+  TRY(chain_use(c, p));
   *ms = INFINITY;
   for (int run = 0; run <= TURN_RUNS; run++) {
     const double start = device_host_ms();
@@ -56,10 +54,11 @@ static clvgg_status run_turns(chain *c, const plan *found, float *logits, chain_
   const double start = device_host_ms();
   double ratio[TURNS], least[2] = {INFINITY, INFINITY};
   size_t turns = 0;
-  while (turns < TURNS && (turns == 0 || device_host_ms() - start < COMPARE_MS)) {
+  const size_t most = plan_same(plans[0], plans[1]) ? 1 : TURNS;
+  while (turns < most && (turns == 0 || device_host_ms() - start < COMPARE_MS)) {
     double ms[2];
     for (size_t i = 0; i < 2; i++) {
-      const size_t which = (turns + i) % 2; /* each runs as often after the other as before it */
+      const size_t which = chain_turn(turns, i);
       TRY(run_plan(c, plans[which], &ms[which]));
       memcpy(logits + which * count, c->logits, count * sizeof *logits);
       least[which] = fmin(least[which], ms[which]);
@@ -91,11 +90,8 @@ clvgg_status chain_compare(chain *c, chain_verdict *out) {
     status = CLVGG_OK;
   }
   if (!status) {
-    const bool faster = out->ratio <= WORTH_RATIO && out->ms <= out->untuned_ms;
-    const plan *winner = out->right && faster ? &found : &c->untuned;
-    plan copy;
-    status = plan_copy(winner, &copy);
-    if (!status) status = engine_change_plan(c->engine, c->layers, &copy);
+    const bool faster = !plan_same(&found, &c->untuned) && out->ratio <= WORTH_RATIO && out->ms <= out->untuned_ms;
+    status = chain_use(c, out->right && faster ? &found : &c->untuned);
   }
   plan_free(&found);
   return status;
