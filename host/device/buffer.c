@@ -58,6 +58,7 @@ clvgg_status device_buffer_create(clvgg_device *dev, size_t bytes, device_buffer
     atomic_fetch_sub(&dev->bytes_in_use, bytes);
     return fail_to_allocate(dev, code, bytes);
   }
+  pages_ask_large(dev, mem, bytes);
   *out = (device_buffer){.mem = mem, .bytes = bytes};
   raise_peak(dev, in_use + bytes);
   return CLVGG_OK;

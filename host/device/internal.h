@@ -59,6 +59,10 @@ const char *device_code_name(cl_int code);
 /* Fails with "device NAME: what: CL_... (code)"; the status is the one that fits the code. */
 clvgg_status device_fail(const clvgg_device *dev, cl_int code, const char *format, ...) BASE_PRINTF(3, 4);
 
+/* Asks for large pages under a new buffer that a CPU works on, before it is written: its driver's memory is the host's, and with pages of
+ * 4 KiB a processor that streams weights waits for page tables, too. Failing is no error. */
+void pages_ask_large(const clvgg_device *dev, cl_mem mem, size_t bytes);
+
 /* Also writes what the cache of programs lacks, where the driver gives it at once. */
 void program_free_all(clvgg_device *dev);
 
