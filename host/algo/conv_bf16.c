@@ -35,9 +35,9 @@ typedef struct unit {
 } unit;
 
 /*
- * Figures are estimates from the rates of instructions: no processor that has them has run these kernels. tdpbf16ps adds 16 x 16 x 32
- * products every 16 cycles (Intel 64 and IA-32 Architectures Optimization Reference Manual, "Intel AMX"), 16 times as many as
- * two units for f32 of 16 lanes do. Two units for vdpbf16ps, which is the most that there can be, add twice as many as those for f32.
+ * From the rates of instructions. tdpbf16ps, which no processor has run here, adds 16 x 16 x 32 products every 16 cycles (Intel 64 and IA-32
+ * Architectures Optimization Reference Manual, "Intel AMX"), 16 times as many as two units for f32 of 16 lanes do. Two units for vdpbf16ps,
+ * which is the most that there can be, and what Zen 5 has, add twice as many as those for f32.
  */
 static const unit amx = {LANES, 512, "AMX-BF16", " -DAMX", amx_params};
 static const unit avx512 = {1, 64, "AVX512-BF16", "", avx512_params};
