@@ -22,6 +22,9 @@ const algo_param winograd_gpu_fused_params[] = {
 #define PART_BYTES ((size_t)64 << 20)
 /* A work-item's sums in registers: GPUs have 64 to 256 of them. */
 #define MOST_SUMS 256
+/* And a group's on a CPU: drivers run its work-items in turn, on one thread, whose stack (8 MiB by default) holds what each keeps across a
+ * barrier. PoCL takes up to five times as much as the sums alone. */
+#define CPU_GROUP_BYTES ((size_t)1 << 20)
 
 /* ---- sizes */
 
@@ -105,6 +108,11 @@ bool winograd_gpu_supports(const clvgg_device_info *dev, const algo_problem *p, 
     return algo_refuse(why, "the %zu places of a tile are no multiple of %d", z.freqs, param[ITEM_F]);
   if (sums > MOST_SUMS)
     return algo_refuse(why, "it holds %d sums in registers, at most %d are useful", sums, MOST_SUMS);
+  size_t local[3];
+  winograd_gpu_group(param, local);
+  const size_t kept = local[0] * local[1] * local[2] * (size_t)sums * sizeof(float);
+  if (dev->type == CLVGG_DEVICE_CPU && kept > CPU_GROUP_BYTES)
+    return algo_refuse(why, "the sums of a group take %zu KiB, which a CPU's driver keeps on a thread's stack", kept >> 10);
   const size_t weights[] = {z.freqs, z.channels, z.out_channels};
   const size_t scratch[] = {z.freqs, z.channels + z.out_channels, param[ITEM_F] ? 1 : winograd_gpu_part(dev, p, param)};
   size_t weight_floats, scratch_floats;
