@@ -19,12 +19,20 @@
  *
  * Contract: channels beyond IC in the last block of in are zeros, and those beyond OC in out become zeros (u and bias hold
  * zeros there).
+ *
+ * BF16: conv_bf16_nchwc_winograd and conv_bf16_nchwc_winograd_fused. u and v are rounded to bf16, pairs of input channels in a word, and
+ * vdpbf16ps adds two products to each sum in f32; all else is f32. The instruction ends the process with a signal where the processor
+ * does not have it: the host asks before it builds this. EMULATE_BF16 replaces it by plain OpenCL C.
  */
 #ifndef VEC
 #define VEC 16  // channels of a block, the width of a vector (4, 8, 16)
 #endif
 #ifndef M
+#ifdef BF16
+#define M 4  // side of a tile of outputs (2, 4)
+#else
 #define M 4  // side of a tile of outputs (2, 4, 6)
+#endif
 #endif
 #ifndef TILES
 #define TILES 14  // tiles that the multiplication keeps in registers (4, 6, 8, 12, 13, 14)
@@ -34,6 +42,20 @@
 #endif
 /* PREFETCH, when it is defined, says that the compiler has clang's __builtin_prefetch. */
 
+/* Words of 32 bits that a block of input channels takes in u and v, and what is built. */
+#ifdef BF16
+#define WORDS    (VEC / 2)
+#define INPUT    conv_bf16_nchwc_winograd_input
+#define MULTIPLY conv_bf16_nchwc_winograd_multiply
+#define OUTPUT   conv_bf16_nchwc_winograd_output
+#define FUSED    conv_bf16_nchwc_winograd_fused
+#else
+#define WORDS    VEC
+#define INPUT    conv_f32_nchwc_winograd_input
+#define MULTIPLY conv_f32_nchwc_winograd_multiply
+#define OUTPUT   conv_f32_nchwc_winograd_output
+#define FUSED    conv_f32_nchwc_winograd_fused
+#endif
 #define N           (M + 2)
 #define FREQS       (N * N)
 #define OC_STEP     (OC_BLOCKS * VEC)
@@ -62,7 +84,8 @@ typedef JOIN(float, VEC) vec;
 #define LINE       64 /* bytes of a cache's line */
 #define CPU_KERNEL __attribute__((reqd_work_group_size(1, 1, 1))) __kernel
 
-/* B^T d and A^T p for one row; interpolation points 0, 1, -1, 2, -2, 1/2, -1/2 (as many as M needs) and infinity. */
+/* B^T d and A^T p for one row; interpolation points 0, 1, -1, 2, -2, 1/2, -1/2 (as many as M needs) and infinity; in bf16, for M = 4,
+ * 0, A, -A, B, -B and infinity. */
 #if M == 2
 void input_row(const vec *d, vec *v) {
   v[0] = d[0] - d[2];
@@ -73,6 +96,27 @@ void input_row(const vec *d, vec *v) {
 void output_row(const vec *p, vec *y) {
   y[0] = p[0] + p[1] + p[2];
   y[1] = p[1] - p[2] - p[3];
+}
+#elif M == 4 && defined(BF16)
+/* Of the points that were tried, those with the least error where u and v have 8 significant bits. */
+#define A 0.625f
+#define B 1.5f
+void input_row(const vec *d, vec *v) {
+  const vec even = fma((vec)(-B * B), d[2], d[4]), odd = A * fma((vec)(-B * B), d[1], d[3]);
+  const vec even2 = fma((vec)(-A * A), d[2], d[4]), odd2 = B * fma((vec)(-A * A), d[1], d[3]);
+  v[0] = fma((vec)(A * A * B * B), d[0], fma((vec)(-A * A - B * B), d[2], d[4]));
+  v[1] = even + odd;
+  v[2] = even - odd;
+  v[3] = even2 + odd2;
+  v[4] = even2 - odd2;
+  v[5] = fma((vec)(A * A * B * B), d[1], fma((vec)(-A * A - B * B), d[3], d[5]));
+}
+void output_row(const vec *p, vec *y) {
+  const vec sum1 = p[1] + p[2], difference1 = A * (p[1] - p[2]), sum2 = p[3] + p[4], difference2 = B * (p[3] - p[4]);
+  y[0] = p[0] + sum1 + sum2;
+  y[1] = difference1 + difference2;
+  y[2] = fma((vec)(A * A), sum1, (B * B) * sum2);
+  y[3] = fma((vec)(A * A), difference1, fma((vec)(B * B), difference2, p[5]));
 }
 #elif M == 4
 void input_row(const vec *d, vec *v) {
@@ -120,6 +164,27 @@ void output_row(const vec *p, vec *y) {
 }
 #endif
 
+/* A vector of v to where its words begin. */
+#ifdef BF16
+typedef JOIN(ushort, VEC) stored;
+#if defined(EMULATE_BF16) || VEC < 8 /* a vector of 4 halves has no register */
+/* The upper halves of f32, rounded to nearest even; a NaN stays one, if it has to be made a quiet one. */
+stored rounded(vec value) {
+  const JOIN(uint, VEC) bits = JOIN(as_uint, VEC)(value), nearest = bits + 0x7FFFu + (bits >> 16 & 1u);
+  return JOIN(convert_ushort, VEC)(((bits & 0x7FFFFFFFu) > 0x7F800000u ? bits | 0x400000u : nearest) >> 16);
+}
+#else
+stored rounded(vec value) {
+  stored result;
+  __asm__("vcvtneps2bf16 %1, %0" : "=v"(result) : "v"(value));
+  return result;
+}
+#endif
+#define STORE_V(p, v) (*(__global stored *)(p) = rounded(v))
+#else
+#define STORE_V(p, v) STORE(p, v)
+#endif
+
 /* One tile of one channel block, from plane (H, W, VEC) at row y0, column x0; place f goes to out + f * stride. */
 void input_tile(__global const float *plane, int height, int width, int y0, int x0, __global float *out,
                 size_t stride) {
@@ -141,14 +206,31 @@ void input_tile(__global const float *plane, int height, int width, int y0, int 
     vec column[N], v[N];
     EACH (r, N) column[r] = t[r][c];
     input_row(column, v);
-    EACH (r, N) STORE(out + (size_t)(r * N + c) * stride, v[r]);
+    EACH (r, N) STORE_V(out + (size_t)(r * N + c) * stride, v[r]);
   }
 }
 
+/* sum + the products of u and of a word of v: one, or two of bf16. */
+#ifndef BF16
+#define PLUS_PRODUCTS(sum, x, u) fma((vec)(x), u, sum)
+#elif defined(EMULATE_BF16)
+#define PLUS_PRODUCTS(sum, x, u) plus_products(sum, as_uint(x), JOIN(as_uint, VEC)(u))
+vec plus_products(vec sum, uint pair, JOIN(uint, VEC) u) {
+  sum = fma((vec)(as_float(pair & 0xFFFF0000u)), JOIN(as_float, VEC)(u & 0xFFFF0000u), sum);
+  return fma((vec)(as_float(pair << 16)), JOIN(as_float, VEC)(u << 16), sum);
+}
+#else
+#define PLUS_PRODUCTS(sum, x, u) plus_products(sum, (vec)(x), u)
+__attribute__((always_inline)) vec plus_products(vec sum, vec pair, vec u) {
+  __asm__("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(pair), "v"(u));
+  return sum;
+}
+#endif
+
 /*
- * count tiles (a constant, up to TILES) by OC_STEP output channels, all sums in registers: v (IC/VEC, TILES, VEC) and u (IC,
- * OC_STEP) to out, whose channel blocks are oc_stride floats apart. Meanwhile the weights that come after these, from next on, are
- * brought into the cache, next_step bytes for each of the input channels, which hides most of the memory's latency; and from
+ * count tiles (a constant, up to TILES) by OC_STEP output channels, all sums in registers: v (IC/VEC, TILES, WORDS) and u (IC/VEC,
+ * WORDS, OC_STEP) to out, whose channel blocks are oc_stride floats apart. Meanwhile the weights that come after these, from next on, are
+ * brought into the cache, next_step bytes for each word of the input channels, which hides most of the memory's latency; and from
  * next_v on, when it is not NULL, the tiles that come after these.
  */
 __attribute__((always_inline)) void multiply_block(__global const float *v, __global const float *u, int ic_blocks,
@@ -159,21 +241,21 @@ __attribute__((always_inline)) void multiply_block(__global const float *v, __gl
   EACH (o, OC_BLOCKS)
     EACH (t, TILES) sum[o][t] = (vec)(0.0f);
   for (int b = 0; b < ic_blocks; b++) {
-    for (int c = 0; c < VEC; c++) {
+    for (int c = 0; c < WORDS; c++) {
       vec w[OC_BLOCKS];
       EACH (o, OC_BLOCKS) w[o] = LOAD(u + o * VEC);
       FETCH(next);
       if (next_v) FETCH(next_v);
       EACH (t, TILES)
         if (t < count) {
-          const vec x = (vec)(v[t * VEC + c]);
-          EACH (o, OC_BLOCKS) sum[o][t] = fma(x, w[o], sum[o][t]);
+          const float x = v[t * WORDS + c];
+          EACH (o, OC_BLOCKS) sum[o][t] = PLUS_PRODUCTS(sum[o][t], x, w[o]);
         }
       u += OC_STEP;
       next += next_step;
       if (next_v) next_v += next_v_step;
     }
-    v += TILES * VEC;
+    v += TILES * WORDS;
   }
   EACH (o, OC_BLOCKS)
     EACH (t, TILES)
@@ -252,60 +334,59 @@ int place_in_blocks(int tile, int full) {
   return behind < 0 ? tile : tile + behind / (TILES - 1);
 }
 
-size_t v_floats(int blocks, int ic_blocks) {
-  return (size_t)FREQS * blocks * ic_blocks * TILES * VEC;
+/* In words of 32 bits, as all sizes of v and u are. */
+size_t v_words(int blocks, int ic_blocks) {
+  return (size_t)FREQS * blocks * ic_blocks * TILES * WORDS;
 }
 
 /* Groups: (tiles_y, ic_blocks, images from first_image on). A group transforms a row of tiles. */
-CPU_KERNEL void conv_f32_nchwc_winograd_input(__global const float *restrict in, __global float *restrict v,
-                                              int first_image, int ic_blocks, int height, int width, int tiles_y,
-                                              int tiles_x, int tiles) {
+CPU_KERNEL void INPUT(__global const float *restrict in, __global float *restrict v, int first_image, int ic_blocks,
+                      int height, int width, int tiles_y, int tiles_x, int tiles) {
   const int ty = get_group_id(0), b = get_group_id(1), n = get_group_id(2), full = full_blocks(tiles);
   __global const float *plane = in + (size_t)((first_image + n) * ic_blocks + b) * height * width * VEC;
-  const size_t stride = (size_t)block_count(tiles) * ic_blocks * TILES * VEC;
+  const size_t stride = (size_t)block_count(tiles) * ic_blocks * TILES * WORDS;
   for (int tx = 0; tx < tiles_x; tx++) {
     const int place = place_in_blocks((n * tiles_y + ty) * tiles_x + tx, full);
-    __global float *to = v + ((size_t)(place / TILES * ic_blocks + b) * TILES + place % TILES) * VEC;
-    EACH (f, FREQS) FETCH_OWN(to + f * stride + 6 * VEC);
+    __global float *to = v + ((size_t)(place / TILES * ic_blocks + b) * TILES + place % TILES) * WORDS;
+    EACH (f, FREQS) FETCH_OWN(to + f * stride + 6 * WORDS);
     input_tile(plane, height, width, ty * M - 1, tx * M - 1, to, stride);
   }
 }
 
 /* Groups: (groups of output channels, FREQS). */
-CPU_KERNEL void conv_f32_nchwc_winograd_multiply(__global float *scratch, __global const float *restrict u,
-                                                 int ic_blocks, int oc_groups, int tiles) {
+CPU_KERNEL void MULTIPLY(__global float *scratch, __global const float *restrict u, int ic_blocks, int oc_groups,
+                         int tiles) {
   const int g = get_group_id(0), f = get_group_id(1), blocks = block_count(tiles), full = full_blocks(tiles);
-  const size_t u_floats = (size_t)ic_blocks * VEC * OC_STEP, block_floats = (size_t)ic_blocks * TILES * VEC;
+  const size_t u_words = (size_t)ic_blocks * WORDS * OC_STEP, block_words = (size_t)ic_blocks * TILES * WORDS;
   const size_t oc_stride = (size_t)blocks * TILES * VEC;
-  __global const float *v = scratch + (size_t)f * blocks * block_floats;
-  __global const float *weights = u + ((size_t)f * oc_groups + g) * u_floats;
-  __global float *p = scratch + v_floats(blocks, ic_blocks) + ((size_t)f * oc_groups + g) * OC_BLOCKS * oc_stride;
+  __global const float *v = scratch + (size_t)f * blocks * block_words;
+  __global const float *weights = u + ((size_t)f * oc_groups + g) * u_words;
+  __global float *p = scratch + v_words(blocks, ic_blocks) + ((size_t)f * oc_groups + g) * OC_BLOCKS * oc_stride;
   /* Of the next place's tiles, each group of output channels fetches its part. */
   const int next_step = OC_STEP * (int)sizeof(float) / blocks, v_step = TILES * (int)sizeof(float) / oc_groups;
-  __global const char *next = (__global const char *)(weights + u_floats);
+  __global const char *next = (__global const char *)(weights + u_words);
   __global const char *next_v =
-      (__global const char *)(v + blocks * block_floats) + (size_t)g * blocks * ic_blocks * VEC * v_step;
+      (__global const char *)(v + blocks * block_words) + (size_t)g * blocks * ic_blocks * WORDS * v_step;
   for (int b = 0; b < blocks; b++) {
     if (b < full)
       multiply_block(v, weights, ic_blocks, p, oc_stride, TILES, next, next_step, next_v, v_step);
     else
       multiply_block(v, weights, ic_blocks, p, oc_stride, TILES - 1, next, next_step, next_v, v_step);
-    v += block_floats;
+    v += block_words;
     p += TILES * VEC;
-    next += ic_blocks * VEC * next_step;
-    next_v += ic_blocks * VEC * v_step;
+    next += ic_blocks * WORDS * next_step;
+    next_v += ic_blocks * WORDS * v_step;
   }
 }
 
 /* Groups: (tiles_y, oc_blocks, images from first_image on). oc_groups * OC_BLOCKS >= oc_blocks: the surplus is not
  * written. */
-CPU_KERNEL void conv_f32_nchwc_winograd_output(__global const float *restrict scratch,
-                                               __global const float *restrict bias, __global float *restrict out,
-                                               int first_image, int ic_blocks, int oc_blocks, int oc_groups, int height,
-                                               int width, int tiles_y, int tiles_x, int tiles, int pool, float lowest) {
+CPU_KERNEL void OUTPUT(__global const float *restrict scratch, __global const float *restrict bias,
+                       __global float *restrict out, int first_image, int ic_blocks, int oc_blocks, int oc_groups,
+                       int height, int width, int tiles_y, int tiles_x, int tiles, int pool, float lowest) {
   const int ty = get_group_id(0), o = get_group_id(1), n = get_group_id(2);
   const int blocks = block_count(tiles), full = full_blocks(tiles);
-  __global const float *p = scratch + v_floats(blocks, ic_blocks) + (size_t)o * blocks * TILES * VEC;
+  __global const float *p = scratch + v_words(blocks, ic_blocks) + (size_t)o * blocks * TILES * VEC;
   const size_t stride = (size_t)oc_groups * OC_BLOCKS * blocks * TILES * VEC;
   __global float *plane = out + (size_t)((first_image + n) * oc_blocks + o) * plane_floats(height, width, pool);
   for (int tx = 0; tx < tiles_x; tx++) {
@@ -336,22 +417,22 @@ place place_after(place p, int tiles_y, int tiles_x) {
 /*
  * Groups: any number of them, one a processor is best; each takes an equal share of the blocks of tiles, in strips of up to
  * strip_blocks. scratch holds for each group FREQS + 1 slots of
- *   strip_blocks * max(ic_blocks, oc_groups * OC_BLOCKS) * TILES * VEC + VEC floats
+ *   strip_blocks * max(ic_blocks * WORDS, up to whole vectors, oc_groups * OC_BLOCKS * VEC) * TILES + VEC floats
  * (the odd vector keeps the places of a tile from falling into the same cache set): v of a strip in slots 1 to FREQS, and p of
  * place f in slot f, where v of the place before it is needed no longer. So the strip takes half the cache, and the weights are
  * read in the order of memory, once a strip.
  */
-CPU_KERNEL void conv_f32_nchwc_winograd_fused(__global const float *restrict in, __global const float *restrict u,
-                                              __global const float *restrict bias, __global float *restrict out,
-                                              __global float *restrict scratch, int ic_blocks, int oc_blocks,
-                                              int oc_groups, int height, int width, int tiles_y, int tiles_x, int tiles,
-                                              int strip_blocks, int pool, float lowest) {
+CPU_KERNEL void FUSED(__global const float *restrict in, __global const float *restrict u,
+                      __global const float *restrict bias, __global float *restrict out,
+                      __global float *restrict scratch, int ic_blocks, int oc_blocks, int oc_groups, int height,
+                      int width, int tiles_y, int tiles_x, int tiles, int strip_blocks, int pool, float lowest) {
   const int group = get_group_id(0), groups = get_num_groups(0), all_blocks = (tiles + TILES - 1) / TILES;
   const int first_block = (int)((long)all_blocks * group / groups);
   const int share = (int)((long)all_blocks * (group + 1) / groups) - first_block;
   const int strips = (share + strip_blocks - 1) / strip_blocks;
-  const size_t slot = (size_t)strip_blocks * max(ic_blocks, oc_groups * OC_BLOCKS) * TILES * VEC + VEC;
-  const size_t u_floats = (size_t)ic_blocks * VEC * OC_STEP, in_plane = (size_t)height * width * VEC;
+  const int in_words = (ic_blocks * WORDS + VEC - 1) / VEC * VEC;
+  const size_t slot = (size_t)strip_blocks * max(in_words, oc_groups * OC_BLOCKS * VEC) * TILES + VEC;
+  const size_t u_words = (size_t)ic_blocks * WORDS * OC_STEP, in_plane = (size_t)height * width * VEC;
   const size_t out_plane = plane_floats(height, width, pool);
   __global float *p = scratch + (size_t)group * (FREQS + 1) * slot;
   __global float *v = p + slot;
@@ -364,15 +445,15 @@ CPU_KERNEL void conv_f32_nchwc_winograd_fused(__global const float *restrict in,
       place at = start;
       for (int i = 0; i < count; i++, at = place_after(at, tiles_y, tiles_x))
         input_tile(in + (size_t)(at.n * ic_blocks + b) * in_plane, height, width, at.ty * M - 1, at.tx * M - 1,
-                   v + ((size_t)(i / TILES * ic_blocks + b) * TILES + i % TILES) * VEC, slot);
+                   v + ((size_t)(i / TILES * ic_blocks + b) * TILES + i % TILES) * WORDS, slot);
     }
     const int next_step = OC_STEP * (int)sizeof(float) / blocks;
     __global const float *weights = u;
     for (int f = 0; f < FREQS; f++) {
-      for (int g = 0; g < oc_groups; g++, weights += u_floats) {
-        __global const char *next = (__global const char *)(weights + u_floats);
-        for (int b = 0; b < blocks; b++, next += ic_blocks * VEC * next_step)
-          multiply_block(v + f * slot + (size_t)b * ic_blocks * TILES * VEC, weights, ic_blocks,
+      for (int g = 0; g < oc_groups; g++, weights += u_words) {
+        __global const char *next = (__global const char *)(weights + u_words);
+        for (int b = 0; b < blocks; b++, next += ic_blocks * WORDS * next_step)
+          multiply_block(v + f * slot + (size_t)b * ic_blocks * TILES * WORDS, weights, ic_blocks,
                          p + f * slot + g * OC_BLOCKS * oc_stride + (size_t)b * TILES * VEC, oc_stride, TILES, next,
                          next_step, 0, 0);
       }
@@ -387,6 +468,7 @@ CPU_KERNEL void conv_f32_nchwc_winograd_fused(__global const float *restrict in,
   }
 }
 
+#ifndef BF16
 /* ---- weights transformed as they are used */
 
 /* G g for one row (or column) of a 3 x 3 kernel without the factors that G's rows have in common, WEIGHT_SCALE; they are made up for
@@ -507,7 +589,7 @@ CPU_KERNEL void conv_f32_nchwc_winograd_on_the_fly(__global float *scratch, __gl
   const size_t p_block = OC_STEP * TILES, p_place = strip_blocks * p_block + VEC;
   const size_t u_place = (size_t)chunk * VEC * OC_STEP + VEC;
   const size_t out_plane = plane_floats(height, width, pool);
-  __global float *p = scratch + v_floats(blocks, ic_blocks) + (size_t)group * (FREQS * p_place + 2 * N * u_place);
+  __global float *p = scratch + v_words(blocks, ic_blocks) + (size_t)group * (FREQS * p_place + 2 * N * u_place);
   __global float *u = p + FREQS * p_place;
   const int last_item = (int)((long)items * (group + 1) / groups);
   for (int item = (int)((long)items * group / groups); item < last_item; item++) {
@@ -559,3 +641,4 @@ CPU_KERNEL void conv_f32_nchwc_winograd_on_the_fly(__global float *scratch, __gl
     }
   }
 }
+#endif

@@ -19,7 +19,7 @@ extern const algo algo_fc_subgroup, algo_fc_subgroup_half;
 extern const algo algo_conv_winograd, algo_conv_winograd_fused, algo_conv_winograd_on_the_fly, algo_conv_direct_nchwc,
     algo_conv_direct_image, algo_conv_im2col_nchwc;
 extern const algo algo_conv_direct_pixels;
-extern const algo algo_conv_bf16_amx, algo_conv_bf16_avx512;
+extern const algo algo_conv_bf16_amx, algo_conv_bf16_avx512, algo_conv_bf16_winograd, algo_conv_bf16_winograd_fused;
 extern const algo algo_conv_winograd_gpu, algo_conv_winograd_gpu_fused;
 extern const algo algo_maxpool_nchwc, algo_avgpool_nchwc, algo_fc_gemv, algo_fc_gemv_nchwc;
 extern const algo algo_fc_gemv_int24, algo_fc_gemv_int24_nchwc, algo_fc_gemv_half, algo_fc_gemv_half_nchwc;

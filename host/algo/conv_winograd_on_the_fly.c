@@ -4,7 +4,7 @@
 enum { CHUNK = STRIP + 1 };
 
 static const algo_param params[] = {
-    WINOGRAD_PARAMS,
+    WINOGRAD_PARAMS(2, 4, 6),
     [STRIP] = {"STRIP", "blocks of tiles that a group takes at once", {1, 2, 4, 16}, .launched = true},
     [CHUNK] = {"CHUNK",
                "blocks of input channels whose weights are transformed at once",

@@ -10,6 +10,8 @@ static const algo *const registry[] = {
     &algo_conv_winograd_fused,
     &algo_conv_winograd,
     &algo_conv_winograd_on_the_fly,
+    &algo_conv_bf16_winograd_fused,
+    &algo_conv_bf16_winograd,
     &algo_conv_bf16_amx,
     &algo_conv_bf16_avx512,
     &algo_conv_im2col_nchwc,

@@ -7,8 +7,8 @@
 /* Parameters that all forms have, in this order; STRIP is the first of a form's own. */
 enum { M, TILES, OC_BLOCKS, STRIP };
 
-#define WINOGRAD_PARAMS                                                                           \
-  [M] = {"M", "side of a tile of outputs", {2, 4, 6}},                                            \
+#define WINOGRAD_PARAMS(...)                                                                      \
+  [M] = {"M", "side of a tile of outputs", {__VA_ARGS__}},                                        \
   [TILES] = {"TILES", "tiles that the multiplication keeps in registers", {4, 6, 8, 12, 13, 14}}, \
   [OC_BLOCKS] = {"OC_BLOCKS", "blocks of output channels that it keeps in registers", {1, 2}}
 

@@ -112,7 +112,8 @@ bool winograd_gpu_supports(const clvgg_device_info *dev, const algo_problem *p, 
   winograd_gpu_group(param, local);
   const size_t kept = local[0] * local[1] * local[2] * (size_t)sums * sizeof(float);
   if (dev->type == CLVGG_DEVICE_CPU && kept > CPU_GROUP_BYTES)
-    return algo_refuse(why, "the sums of a group take %zu KiB, which a CPU's driver keeps on a thread's stack", kept >> 10);
+    return algo_refuse(why, "the sums of a group take %zu KiB, which a CPU's driver keeps on a thread's stack",
+                       kept >> 10);
   const size_t weights[] = {z.freqs, z.channels, z.out_channels};
   const size_t scratch[] = {z.freqs, z.channels + z.out_channels, param[ITEM_F] ? 1 : winograd_gpu_part(dev, p, param)};
   size_t weight_floats, scratch_floats;

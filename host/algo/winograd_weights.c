@@ -7,11 +7,17 @@
 
 #include "algo/blocked.h"
 #include "base/clones.h"
+#include "base/half.h"
 #include "base/parallel.h"
 
 /* G of F(m, 3), (m + 2, 3): transformed weights are G g G^T. It belongs to the points named in conv_winograd.cl and
- * conv_winograd_gpu.cl. */
-static const float transforms[3][8][3] = {
+ * conv_winograd_gpu.cl; the last one to those for bf16 and m = 4, 0, a, -a, b, -b: the row of point p is (1, p, p^2) divided by the
+ * product of its differences from the others. */
+#define A2   (0.625f * 0.625f)
+#define B2   (1.5f * 1.5f)
+#define AT_A (0.5f / (A2 * (A2 - B2)))
+#define AT_B (0.5f / (B2 * (B2 - A2)))
+static const float transforms[4][8][3] = {
     {{1, 0, 0}, {.5f, .5f, .5f}, {.5f, -.5f, .5f}, {0, 0, 1}},
     {{1.f / 4, 0, 0},
      {-1.f / 6, -1.f / 6, -1.f / 6},
@@ -27,7 +33,17 @@ static const float transforms[3][8][3] = {
      {32.f / 45, 16.f / 45, 8.f / 45},
      {32.f / 45, -16.f / 45, 8.f / 45},
      {0, 0, 1}},
+    {{1 / (A2 * B2), 0, 0},
+     {AT_A, 0.625f * AT_A, A2 *AT_A},
+     {AT_A, -0.625f * AT_A, A2 *AT_A},
+     {AT_B, 1.5f * AT_B, B2 *AT_B},
+     {AT_B, -1.5f * AT_B, B2 *AT_B},
+     {0, 0, 1}},
 };
+
+static const float (*transform_of(const winograd_order *order))[3] {
+  return transforms[order->bf16 && order->m == 4 ? 3 : order->m / 2 - 1];
+}
 
 /* Output channels transformed side by side. */
 #define LANES 32
@@ -42,7 +58,7 @@ typedef struct packing {
 
 size_t winograd_order_floats(const winograd_order *order) {
   const size_t n = (size_t)order->m + 2;
-  return n * n * order->in_channels * order->groups * order->group;
+  return n * n * (order->in_channels / (order->bf16 ? 2 : 1)) * order->groups * order->group;
 }
 
 /* G g G^T of LANES kernels: taps (3, 3, LANES) -> out (n, n, LANES). */
@@ -56,6 +72,11 @@ BASE_CLONES static void transform(const float (*g)[3], size_t n, const float tap
       for (size_t r = 0; r < LANES; r++)
         out[i * n + j][r] = half[0][r] * g[j][0] + half[1][r] * g[j][1] + half[2][r] * g[j][2];
   }
+}
+
+/* values as bf16 to the lower (0) or upper (1) halves of words, for devices with the host's order of bytes. */
+static void put_halves(const float *values, size_t count, size_t half, uint16_t *words) {
+  for (size_t i = 0; i < count; i++) words[2 * i + half] = float_to_bfloat16(values[i]);
 }
 
 /* Output channels from number * step on; surplus ones and surplus input channels get zeros. */
@@ -73,11 +94,16 @@ static void pack_some(size_t number, void *context) {
   if (rows) layer_read_rows(k->l, first, rows, weights);
   float taps[9][LANES] = {{0}}, places[64][LANES] = {{0}};
   float *to = k->out + first / order->group * order->group_stride + first % order->group;
-  for (size_t ic = 0; ic < order->in_channels; ic++, to += order->ic_stride) {
+  for (size_t ic = 0; ic < order->in_channels; ic++) {
     for (size_t r = 0; r < rows; r++)
       for (size_t tap = 0; tap < 9; tap++) taps[tap][r] = ic < ics ? weights[(r * ics + ic) * 9 + tap] : 0;
-    transform(transforms[order->m / 2 - 1], n, (const float(*)[LANES])taps, places);
-    for (size_t f = 0; f < n * n; f++) memcpy(to + f * order->freq_stride, places[f], k->step * sizeof *to);
+    transform(transform_of(order), n, (const float(*)[LANES])taps, places);
+    for (size_t f = 0; f < n * n; f++)
+      if (order->bf16)
+        put_halves(places[f], k->step, ic % 2, (uint16_t *)(to + f * order->freq_stride));
+      else
+        memcpy(to + f * order->freq_stride, places[f], k->step * sizeof *to);
+    if (!order->bf16 || ic % 2) to += order->ic_stride;
   }
   free(weights);
 }

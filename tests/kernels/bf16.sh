@@ -1,5 +1,6 @@
 #!/bin/sh
-# Compiles cl/conv_bf16_nchwc.cl for x86 processors that have its instructions, and looks for them; none is run.
+# Compiles cl/conv_bf16_nchwc.cl, and cl/conv_winograd.cl with products of bf16, for x86 processors that have their instructions, and looks
+# for them; none is run.
 #     bf16.sh CLANG
 # It may be missing ("CLANG-NOTFOUND"), or not know the processors: 77, skipped.
 set -u
@@ -18,12 +19,13 @@ echo >"$folder/empty.c"
 "$clang" --target=x86_64-unknown-linux-gnu -march=sapphirerapids -c "$folder/empty.c" -o "$folder/empty.o" 2>/dev/null ||
   skip "$clang does not know sapphirerapids"
 
-# compile PROCESSOR OPTION...: leaves kernel.s, and kernel.o where the assembler takes that
+# compile PROCESSOR OPTION...: leaves kernel.s of source, and kernel.o where the assembler takes that
+source=conv_bf16_nchwc.cl
 compile() {
   processor=$1
   shift
   "$clang" -x cl -cl-std=CL1.2 -Xclang -finclude-default-header --target=x86_64-unknown-linux-gnu -march="$processor" -O2 \
-    "$@" -S "$here/../../cl/conv_bf16_nchwc.cl" -o "$folder/kernel.s" 2>"$folder/log" &&
+    "$@" -S "$here/../../cl/$source" -o "$folder/kernel.s" 2>"$folder/log" &&
     "$clang" --target=x86_64-unknown-linux-gnu -c "$folder/kernel.s" -o "$folder/kernel.o" 2>>"$folder/log"
 }
 
@@ -79,3 +81,15 @@ for form in -DAMX -DPX=7; do
     exit 1
   fi
 done
+
+source=conv_winograd.cl
+expect sapphirerapids "vdpbf16ps vcvtneps2bf16" -DBF16
+expect_registers
+expect cooperlake "vdpbf16ps vcvtneps2bf16" -DBF16 -DPREFETCH -DM=2 -DTILES=13
+expect_registers
+expect sapphirerapids vdpbf16ps -DBF16 -DVEC=4 -DTILES=6
+compile sapphirerapids -DBF16 -DEMULATE_BF16 || exit 1
+if grep -qE "vdpbf16ps|vcvtneps2bf16" "$folder/kernel.s"; then
+  echo "$source -DEMULATE_BF16: an instruction is left"
+  exit 1
+fi

@@ -1,10 +1,11 @@
-/* conv_bf16_nchwc_amx and conv_bf16_nchwc_avx512 with their instructions emulated, and AMX without a question. */
+/* The algorithms that multiply bf16 with their instructions emulated, and AMX without a question. */
 #include "kernels/emulated_bf16.h"
 
 #include <string.h>
 
 #include "algo/common.h"
 #include "algo/conv_bf16.h"
+#include "algo/conv_winograd.h"
 
 static clvgg_device_info as_new_cpu(const clvgg_device_info *dev) {
   clvgg_device_info able = *dev;
@@ -14,15 +15,15 @@ static clvgg_device_info as_new_cpu(const clvgg_device_info *dev) {
   return able;
 }
 
-static bool supports_amx(const clvgg_device_info *dev, const algo_problem *p, const int *param, char *why) {
-  const clvgg_device_info able = as_new_cpu(dev);
-  return algo_conv_bf16_amx.supports(&able, p, param, why);
-}
-
-static bool supports_avx512(const clvgg_device_info *dev, const algo_problem *p, const int *param, char *why) {
-  const clvgg_device_info able = as_new_cpu(dev);
-  return algo_conv_bf16_avx512.supports(&able, p, param, why);
-}
+#define SUPPORTS(name, row)                                                                                       \
+  static bool supports_##name(const clvgg_device_info *dev, const algo_problem *p, const int *param, char *why) { \
+    const clvgg_device_info able = as_new_cpu(dev);                                                               \
+    return (row).supports(&able, p, param, why);                                                                  \
+  }
+SUPPORTS(amx, algo_conv_bf16_amx)
+SUPPORTS(avx512, algo_conv_bf16_avx512)
+SUPPORTS(winograd, algo_conv_bf16_winograd)
+SUPPORTS(winograd_fused, algo_conv_bf16_winograd_fused)
 
 /* And the loops of each instruction on tiles: four to be zeroed and kept, four to be fetched, up to four products. */
 static uint64_t amx_iterations(const algo_problem *p, const int *param) {
@@ -34,25 +35,36 @@ static uint64_t amx_iterations(const algo_problem *p, const int *param) {
   return algo_conv_bf16_amx.iterations(p, param) + oc_groups * blocks * 16 * (8 + chunks * 9 * (4 + px * oc * 17));
 }
 
+#define EMULATED " -DEMULATE_BF16"
+
 static clvgg_status prepare(algo_instance *inst, const layer *l) {
-  return conv_bf16_prepare(inst, l, " -DEMULATE_BF16");
+  return conv_bf16_prepare(inst, l, EMULATED);
+}
+
+static clvgg_status prepare_winograd(algo_instance *inst, const layer *l) {
+  return conv_winograd_prepare_staged(inst, l, EMULATED);
+}
+
+static clvgg_status prepare_winograd_fused(algo_instance *inst, const layer *l) {
+  return conv_winograd_prepare_fused(inst, l, EMULATED);
 }
 
 const algo *emulated_bf16(const clvgg_device_info *dev, const algo *registered) {
-  static algo amx, avx512;
-  if (strcmp(registered->name, algo_conv_bf16_amx.name) == 0 && !dev->amx_bf16) {
-    amx = algo_conv_bf16_amx;
-    amx.supports = supports_amx;
-    amx.iterations = amx_iterations;
-    amx.prepare = prepare;
-    return &amx;
-  }
-  if (strcmp(registered->name, algo_conv_bf16_avx512.name) == 0 && !dev->avx512_bf16) {
-    avx512 = algo_conv_bf16_avx512;
-    avx512.supports = supports_avx512;
-    avx512.prepare = prepare;
-    return &avx512;
-  }
+  static algo rows[4];
+  const algo *const found[] = {&algo_conv_bf16_amx, &algo_conv_bf16_avx512, &algo_conv_bf16_winograd,
+                               &algo_conv_bf16_winograd_fused};
+  for (size_t i = 0; i < COUNT_OF(rows); i++) rows[i] = *found[i];
+  rows[0].supports = supports_amx;
+  rows[0].iterations = amx_iterations;
+  rows[0].prepare = prepare;
+  rows[1].supports = supports_avx512;
+  rows[1].prepare = prepare;
+  rows[2].supports = supports_winograd;
+  rows[2].prepare = prepare_winograd;
+  rows[3].supports = supports_winograd_fused;
+  rows[3].prepare = prepare_winograd_fused;
+  for (size_t i = 0; i < COUNT_OF(rows); i++)
+    if (registered == found[i] && !(i ? dev->avx512_bf16 : dev->amx_bf16)) return &rows[i];
   return registered;
 }
 

@@ -1,4 +1,4 @@
-/* conv_bf16_nchwc_amx and conv_bf16_nchwc_avx512 for any CPU: rows that only tests have. */
+/* The algorithms that multiply bf16 for any CPU: rows that only tests have. */
 #ifndef CLVGG_TESTS_KERNELS_EMULATED_BF16_H
 #define CLVGG_TESTS_KERNELS_EMULATED_BF16_H
 

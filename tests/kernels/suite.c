@@ -12,6 +12,7 @@
 
 #include "base/half.h"
 #include "kernels/guarded.h"
+#include "kernels/winograd_bf16.h"
 #include "reference/reference.h"
 
 #define MOST_VALUES COUNT(((algo_param *)NULL)->legal)
@@ -69,14 +70,22 @@ static float *stored_rows(algo_form form, const layer *l) {
   return values;
 }
 
+static void through_layer(const algo *a, const int *param, const layer *l, size_t n, const float *in, float *out) {
+  if (winograd_bf16_is(a))
+    winograd_bf16_reference(l, param[0], n, in, out);
+  else
+    must(reference_layer(l, n, in, out));
+}
+
 /* n images through l, and through the pooling that its shape says follows. Weights are as the algorithm stores them, and inputs as it
  * rounds them, so that only the rounding of sums and products is left between the two. */
-static float *reference(const algo *a, const layer *l, size_t n, const float *input) {
+static float *reference(const algo *a, const int *param, const layer *l, size_t n, const float *input) {
   const size_t out = n * shape3_elements(l->shape.out), count = n * shape3_elements(l->shape.in);
   float *want = allocate(out), *in = allocate(count), *stored = NULL;
   memcpy(in, input, count * sizeof *in);
   if (a->form == ALGO_F16_MATH) round_to_half(in, count);
-  if (a->form == ALGO_BF16_MATH) round_to_bfloat16(in, count);
+  const bool rounds_plain = a->form == ALGO_BF16_MATH && !winograd_bf16_is(a); /* not after a transform */
+  if (rounds_plain) round_to_bfloat16(in, count);
   if (l->shape.op == LAYER_CONVERT) {
     memcpy(want, in, out * sizeof *want);
     free(in);
@@ -84,7 +93,7 @@ static float *reference(const algo *a, const layer *l, size_t n, const float *in
   }
   layer plain = *l;
   tensor weight;
-  if (a->form != ALGO_F32) {
+  if (a->form != ALGO_F32 && !winograd_bf16_is(a)) {
     stored = stored_rows(a->form, l);
     weight = *l->weight;
     weight.data = stored;
@@ -95,12 +104,12 @@ static float *reference(const algo *a, const layer *l, size_t n, const float *in
     plain.shape.pool = false;
     plain.shape.out = (shape3){l->shape.out.c, l->shape.in.h, l->shape.in.w};
     float *all = allocate(n * shape3_elements(plain.shape.out));
-    must(reference_layer(&plain, n, in, all));
+    through_layer(a, param, &plain, n, in, all);
     const layer pool = {.shape = {.op = LAYER_MAXPOOL, .in = plain.shape.out, .out = l->shape.out}};
     must(reference_layer(&pool, n, all, want));
     free(all);
   } else {
-    must(reference_layer(&plain, n, in, want));
+    through_layer(a, param, &plain, n, in, want);
   }
   free(stored);
   free(in);
@@ -115,13 +124,15 @@ static double usual_sum(const layer_shape *s) {
 
 static void compare(const guarded_run *r, const layer *l, const float *in, const char *label) {
   const algo *a = r->inst.algo;
-  float *want = reference(a, l, r->images, in), *got = guarded_output(r);
+  float *want = reference(a, r->inst.param, l, r->images, in), *got = guarded_output(r);
   const reference_error error = reference_compare(got, want, r->images * shape3_elements(l->shape.out));
   double tolerance = reference_tolerance(&l->shape) * (a->error_growth > 1 ? a->error_growth : 1);
   /* The reference's weights are rounded as the stored ones are, but not its products. */
   if (a->form == ALGO_F32) tolerance += a->weight_error;
   if (a->form == ALGO_F16_MATH)
     tolerance += a->weight_error * fmax(1, usual_sum(&l->shape) * error.max_rel / error.max_abs);
+  /* A transformed value that is nearly in the middle between two of bf16 may become the other one: a step of 2^-8 of one of many. */
+  if (winograd_bf16_is(a)) tolerance += 0x1p-8;
   if (!(error.max_rel <= tolerance))
     fail_msg("%s: differs from the reference by %g of its maximum, at most %g is right", label, error.max_rel,
              tolerance);

@@ -23,6 +23,7 @@
 #include "kernels/emulated_bf16.h"
 #include "kernels/guarded.h"
 #include "kernels/suite.h"
+#include "kernels/winograd_bf16.h"
 
 /* Whether the device computes in such blocks. Others run there, too, but for devices of their own. */
 static bool is_own_block(const subject *sub) {
@@ -268,8 +269,8 @@ static void inputs_are_rounded_to_nearest_even(void **state) {
 /* Where a compiler takes a minute for each set of parameters of the emulated instructions, or an interpreter for each shape. */
 static void right_on_a_few_shapes(void **state) {
   const subject *sub = *state;
-  const bool tiles = strcmp(sub->a->name, "conv_bf16_nchwc_amx") == 0;
-  const int param[ALGO_MAX_PARAMS] = {tiles ? 1 : 7, 1, 4};
+  const bool tiles = strcmp(sub->a->name, "conv_bf16_nchwc_amx") == 0, winograd = winograd_bf16_is(sub->a);
+  const int param[ALGO_MAX_PARAMS] = {winograd ? 4 : tiles ? 1 : 7, winograd ? 4 : 1, winograd ? 2 : 4, winograd};
   const layer_shape shapes[] = {conv_shape(3, 5, 3, 5, true), pooled_shape(conv_shape(33, 5, 4, 3, false)),
                                 conv_shape(17, 19, 1, 4, false)};
   for (size_t i = 0; i < COUNT(shapes); i++) {
@@ -280,6 +281,17 @@ static void right_on_a_few_shapes(void **state) {
   }
 }
 
+/* Of a slot of the fused form's scratch, which pairs of many more input channels than outputs fill to half a vector. */
+static void slots_are_whole_vectors(void **state) {
+  const subject *sub = *state;
+  const int param[ALGO_MAX_PARAMS] = {4, 13, 1, 1};
+  test_layer t;
+  const layer_shape s = conv_shape(5 * sub->block, 3, 9, 7, true);
+  layer_make(&s, true, 310, &t);
+  suite_case(sub, &t.l, param, 1, 1, 410);
+  layer_free(&t);
+}
+
 static void add_algorithm(subject sub) {
   /* Everything but the instructions for bf16 can be tested anywhere. */
   const algo *registered = sub.a;
@@ -288,9 +300,11 @@ static void add_algorithm(subject sub) {
     suite_add("right on a few shapes", sub, right_on_a_few_shapes);
     return;
   }
-  if (sub.a->form == ALGO_BF16_MATH)
+  if (sub.a->form == ALGO_BF16_MATH && !winograd_bf16_is(sub.a))
     suite_add("rounds inputs to nearest even", sub, inputs_are_rounded_to_nearest_even);
   suite_add("right on odd shapes", sub, right_on_odd_shapes);
+  if (strstr(sub.a->name, "nchwc_winograd_fused"))
+    suite_add("has slots of whole vectors", sub, slots_are_whole_vectors);
   if (sub.a->params) suite_add("right with every parameter", sub, right_with_every_parameter);
   if (sub.a->form == ALGO_F16) suite_add("has half's range", sub, half_weights_have_their_range);
   if (sub.a->form == ALGO_F16) suite_add("takes subnormal halves", sub, half_weights_may_be_subnormal);

@@ -10,7 +10,7 @@ target_compile_definitions(test_roofline PRIVATE KERNEL_SOURCE="${PROJECT_SOURCE
 set_tests_properties(test_roofline PROPERTIES RUN_SERIAL TRUE)
 
 clvgg_test(kernels test_blocked algo device reference network checkpoint base)
-target_sources(test_blocked PRIVATE kernels/emulated_bf16.c kernels/guarded.c kernels/suite.c)
+target_sources(test_blocked PRIVATE kernels/emulated_bf16.c kernels/guarded.c kernels/suite.c kernels/winograd_bf16.c)
 set_tests_properties(test_blocked PROPERTIES TIMEOUT 1200) # it compiles some thousand kernels
 if(EXISTS /etc/OpenCL/vendors/rusticl.icd)
   add_test(NAME test_blocked_rusticl COMMAND test_blocked --small --ends)
@@ -22,7 +22,7 @@ clvgg_test(kernels test_trust base image checkpoint network reference device alg
 clvgg_test(kernels test_rules algo device network checkpoint base)
 clvgg_test(kernels test_pack algo device network checkpoint base)
 clvgg_test(kernels test_kernels algo device reference network checkpoint base)
-target_sources(test_kernels PRIVATE kernels/emulated.c kernels/guarded.c kernels/suite.c)
+target_sources(test_kernels PRIVATE kernels/emulated.c kernels/guarded.c kernels/suite.c kernels/winograd_bf16.c)
 set_tests_properties(test_kernels PROPERTIES TIMEOUT 1200) # it compiles some hundred kernels
 
 # The same on a device with the least that OpenCL 1.2 GPUs have; CLVGG_DEVICE_LIMITS is explained in host/device/select.c.
@@ -77,7 +77,7 @@ set_tests_properties(test_spir PROPERTIES LABELS kernels SKIP_RETURN_CODE 77)
 add_test(NAME test_bf16 COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/kernels/bf16.sh ${CLANG})
 set_tests_properties(test_bf16 PROPERTIES LABELS kernels SKIP_RETURN_CODE 77)
 clvgg_test(kernels test_cpu algo device reference network checkpoint base)
-target_sources(test_cpu PRIVATE kernels/amx_trap.c kernels/emulated_bf16.c kernels/guarded.c kernels/suite.c)
+target_sources(test_cpu PRIVATE kernels/amx_trap.c kernels/emulated_bf16.c kernels/guarded.c kernels/suite.c kernels/winograd_bf16.c)
 set_tests_properties(test_cpu PROPERTIES SKIP_RETURN_CODE 77)
 
 clvgg_test(kernels test_cached base device)
