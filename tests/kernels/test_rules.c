@@ -133,6 +133,21 @@ static void refused(const char *name, const clvgg_device_info *dev, const algo_p
   if (!strstr(why, word)) fail_msg("%s is refused with '%s', which does not say '%s'", name, why, word);
 }
 
+/* A CPU's driver keeps what work-items hold across a barrier on one thread's stack: 2304 of them with 256 sums each end the process. */
+static void groups_fit_a_cpus_stack(void **state) {
+  (void)state;
+  const algo *a = algo_find("conv_f32_nchw_winograd_fused");
+  clvgg_device_info dev = make_device(CLVGG_DEVICE_CPU, 4096, 1 << 20);
+  const algo_problem p = {.shape = conv_shape(64, 64, 14, 14, true), .batch = 1};
+  const int large[ALGO_MAX_PARAMS] = {16, 16, 8, 8, 1, 4, 4}, small[ALGO_MAX_PARAMS] = {8, 8, 8, 8, 1, 4, 4};
+  char why[ALGO_WHY_BYTES] = "";
+  assert_false(algo_supports(a, &dev, &p, large, why));
+  if (!strstr(why, "2304 KiB") || !strstr(why, "stack")) fail_msg("refused with '%s'", why);
+  if (!algo_supports(a, &dev, &p, small, why)) fail_msg("refused with '%s'", why);
+  dev.type = CLVGG_DEVICE_GPU;
+  if (!algo_supports(a, &dev, &p, large, why)) fail_msg("refused with '%s'", why);
+}
+
 /* Which conv_f16_nchw_mma has need of; not of arithmetic in half precision. */
 static void tensor_units_are_asked_for(const clvgg_device_info *like, const algo_problem *p) {
   static const struct {
@@ -333,6 +348,7 @@ int main(void) {
       cmocka_unit_test(kernel_files_list_the_legal_values),
       cmocka_unit_test(choices_fit_any_device),
       cmocka_unit_test(reasons_are_given),
+      cmocka_unit_test(groups_fit_a_cpus_stack),
       cmocka_unit_test(workspace_is_bounded),
       cmocka_unit_test(smaller_groups_need_no_more_workspace),
       cmocka_unit_test(naive_variants_stay_below_the_iteration_cap),
