@@ -202,8 +202,9 @@ void html_history(FILE *out, const explain_report *r) {
   fputs("<section><h2>Tuning</h2>\n", out);
   if (r->history_count == 0) {
     fputs(
-        "<p>This network was not tuned yet on this device and driver. <code>clvgg tune</code>, with the same\n"
-        "model, batch and options, looks for a faster plan, and its search will be shown here.</p></section>\n",
+        "<p>This network was not tuned yet with this device, driver and version of the kernels.\n"
+        "<code>clvgg tune</code>, with the same model, batch and options, looks for a faster plan,\n"
+        "and its search will be shown here.</p></section>\n",
         out);
     return;
   }
