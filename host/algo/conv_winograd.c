@@ -5,9 +5,12 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "algo/winograd.h"
+#include "algo/winograd_weights.h"
+
 #define STRIPS [STRIP] = {"STRIP", "blocks of tiles that a group takes at once", {1, 2, 3, 4}, .launched = true}
-static const algo_param staged_params[] = {WINOGRAD_PARAMS(2, 4, 6), {0}};
-static const algo_param fused_params[] = {WINOGRAD_PARAMS(2, 4, 6), STRIPS, {0}};
+static const algo_param staged_f32_params[] = {WINOGRAD_PARAMS(2, 4, 6), {0}};
+static const algo_param fused_f32_params[] = {WINOGRAD_PARAMS(2, 4, 6), STRIPS, {0}};
 /* F(6, 3) magnifies errors of bf16 too much. */
 static const algo_param staged_bf16_params[] = {WINOGRAD_PARAMS(2, 4), {0}};
 static const algo_param fused_bf16_params[] = {WINOGRAD_PARAMS(2, 4), STRIPS, {0}};
@@ -38,7 +41,6 @@ static double weight_bytes(const geometry *g, const int *param, algo_form form) 
 
 /* vdpbf16ps does two products in the time of one. */
 static double multiply_cost(const geometry *g, const int *param, algo_form form, size_t places) {
-  if (form == ALGO_BF16_MATH && param[M] == 6) return INFINITY;
   return winograd_multiply_cost(g, param, places) * (form == ALGO_BF16_MATH ? 0.5 : 1);
 }
 
@@ -102,15 +104,17 @@ static double fused_cost(const clvgg_device_info *dev, const algo_problem *p, co
 
 typedef double cost_function(const clvgg_device_info *dev, const algo_problem *p, const int *param);
 
-static void choose_staged(const clvgg_device_info *dev, const algo_problem *p, cost_function *cost, int *param) {
+static void choose_staged(const clvgg_device_info *dev, const algo_problem *p, const algo_param *params,
+                          cost_function *cost, int *param) {
   static const int wide[] = {14, 13, 12, 8, 0}, narrow[] = {6, 4, 0}, none[] = {1, 0};
-  winograd_choose(dev, p, p->block == 16 ? wide : narrow, none, cost, param);
+  winograd_choose(dev, p, params, p->block == 16 ? wide : narrow, none, cost, param);
   param[STRIP] = 0;
 }
 
-static void choose_fused(const clvgg_device_info *dev, const algo_problem *p, cost_function *cost, int *param) {
+static void choose_fused(const clvgg_device_info *dev, const algo_problem *p, const algo_param *params,
+                         cost_function *cost, int *param) {
   static const int wide[] = {14, 13, 8, 0}, narrow[] = {6, 4, 0}, strips[] = {1, 2, 3, 4, 0};
-  winograd_choose(dev, p, p->block == 16 ? wide : narrow, strips, cost, param);
+  winograd_choose(dev, p, params, p->block == 16 ? wide : narrow, strips, cost, param);
 }
 
 /* Images that the staged form takes at a time. */
@@ -279,7 +283,7 @@ static clvgg_status enqueue_fused(algo_instance *inst, size_t batch, const devic
     way##_work(p, param, form, flops, weights);                                                                   \
   }                                                                                                               \
   static void choose_##name(const clvgg_device_info *dev, const algo_problem *p, int *param) {                    \
-    choose_##way(dev, p, cost_##name, param);                                                                     \
+    choose_##way(dev, p, name##_params, cost_##name, param);                                                      \
   }                                                                                                               \
   static size_t bytes_##name(const clvgg_device_info *dev, const algo_problem *p, const int *param) {             \
     return way##_bytes(dev, p, param, form);                                                                      \
@@ -303,9 +307,9 @@ FUNCTIONS(fused_bf16, fused, ALGO_BF16_MATH)
 
 /* F(6, 3)'s constants spread over three orders of magnitude. Transformed values in bf16 are off by up to 2^-9, which F(4, 3) makes
  * outputs of up to 4 % of the largest; docs/testing.md. */
-const algo algo_conv_winograd = ROW("conv_f32_nchwc_winograd", staged, staged_f32, staged_params, ALGO_F32, 8, 0);
+const algo algo_conv_winograd = ROW("conv_f32_nchwc_winograd", staged, staged_f32, staged_f32_params, ALGO_F32, 8, 0);
 const algo algo_conv_winograd_fused =
-    ROW("conv_f32_nchwc_winograd_fused", fused, fused_f32, fused_params, ALGO_F32, 8, 0);
+    ROW("conv_f32_nchwc_winograd_fused", fused, fused_f32, fused_f32_params, ALGO_F32, 8, 0);
 const algo algo_conv_bf16_winograd =
     ROW("conv_bf16_nchwc_winograd", staged, staged_bf16, staged_bf16_params, ALGO_BF16_MATH, 8, 0x1p-6);
 const algo algo_conv_bf16_winograd_fused =

@@ -3,8 +3,7 @@
 #ifndef CLVGG_ALGO_CONV_WINOGRAD_H
 #define CLVGG_ALGO_CONV_WINOGRAD_H
 
-#include "algo/winograd.h"
-#include "algo/winograd_weights.h"
+#include "algo/algo.h"
 
 /* A row's prepare, with more build options: "" or " -DNAME ...". */
 clvgg_status conv_winograd_prepare_staged(algo_instance *inst, const layer *l, const char *options);

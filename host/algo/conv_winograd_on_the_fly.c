@@ -75,7 +75,7 @@ static double cost(const clvgg_device_info *dev, const algo_problem *p, const in
 
 static void choose(const clvgg_device_info *dev, const algo_problem *p, int *param) {
   static const int wide[] = {14, 13, 12, 8, 0}, narrow[] = {6, 4, 0}, strips[] = {1, 2, 4, 16, 0};
-  winograd_choose(dev, p, p->block == 16 ? wide : narrow, strips, cost, param);
+  winograd_choose(dev, p, params, p->block == 16 ? wide : narrow, strips, cost, param);
   param[CHUNK] = chunk_of(p, param);
 }
 

@@ -60,15 +60,17 @@ double winograd_work(const algo_problem *p, const int *param, size_t places) {
 
 /* 14 x 2 sums, 2 weights and a broadcast fill AVX-512's 32 registers; 6 x 2 fill the 16 of AVX and SSE. Fewer tiles are for images
  * that have few. */
-void winograd_choose(const clvgg_device_info *dev, const algo_problem *p, const int *tiles, const int *strips,
+void winograd_choose(const clvgg_device_info *dev, const algo_problem *p, const algo_param *params, const int *tiles,
+                     const int *strips,
                      double (*cost)(const clvgg_device_info *dev, const algo_problem *p, const int *param),
                      int *param) {
   int best[ALGO_MAX_PARAMS] = {0};
   double best_cost = INFINITY;
   param[OC_BLOCKS] = 2;
-  for (param[M] = 2; param[M] <= 6; param[M] += 2)
+  for (const int *m = params[M].legal; *m; m++)
     for (const int *t = tiles; *t; t++)
       for (const int *s = strips; *s; s++) {
+        param[M] = *m;
         param[TILES] = *t;
         param[STRIP] = *s;
         const double now = cost(dev, p, param);

@@ -43,8 +43,9 @@ double winograd_beyond_caches(const clvgg_device_info *dev, double bytes);
 /* Operations that are done with so many places, the transforms' counted exactly. */
 double winograd_work(const algo_problem *p, const int *param, size_t places);
 
-/* The cheapest of the parameters that are worth trying, by cost; tiles and strips end at a 0. */
-void winograd_choose(const clvgg_device_info *dev, const algo_problem *p, const int *tiles, const int *strips,
+/* The cheapest of the parameters that are worth trying, by cost: any legal M of params; tiles and strips end at a 0. */
+void winograd_choose(const clvgg_device_info *dev, const algo_problem *p, const algo_param *params, const int *tiles,
+                     const int *strips,
                      double (*cost)(const clvgg_device_info *dev, const algo_problem *p, const int *param), int *param);
 
 /* The multiplication's sums, and a vector of weights and one of an input channel. */
